@@ -25,7 +25,8 @@ from metering.operations.prices.sync_prices import RouterSource
 from metering.operations.reconciliation.fetch_invoice import BillSource
 from metering.operations.service.logs import configure_logging
 from metering.operations.service.open_service import Service, open_service
-from metering.operations.service.settings import SettingsError, read_settings
+from metering.operations.service.setting_row import SettingsError
+from metering.operations.service.settings import read_settings
 from metering.operations.statements.close_month import CloseOptions
 from metering.operations.steps.end_with_parent import end_with_parent
 from metering.outbound.fetch import Clock, FetchLimits, open_fetch

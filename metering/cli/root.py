@@ -48,6 +48,9 @@ COMMANDS = {
     "retention": LazyCommand("metering.cli.upkeep.retention:retention", "Remove the events of closed months from the log."),
     "keys": LazyCommand("metering.cli.accounts.keys:keys", "Create and revoke API keys."),
     "serve": LazyCommand("metering.cli.upkeep.serve:serve", "Serve the HTTP API."),
+    "sidecar": LazyCommand(
+        "metering.cli.upkeep.sidecar:sidecar", "Pass requests on to the Hugging Face router, and meter each of them."
+    ),
     "db": LazyCommand("metering.cli.upkeep.db:db", "Upgrade the database."),
 }
 

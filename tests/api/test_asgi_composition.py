@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 from metering.asgi import create_app
 from metering.domain.instants import parse_instant
 from metering.operations.accounts.manage_keys import NewKey, create_key
-from metering.operations.service.settings import SettingsError
+from metering.operations.service.setting_row import SettingsError
 from support.loopback_source import answer, models, source
 from support.receiver import receiver
 

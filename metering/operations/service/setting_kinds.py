@@ -66,6 +66,17 @@ def _items(text: str) -> tuple[str, ...]:
     return tuple(item.strip() for item in text.split(",") if item.strip())
 
 
+def _named(text: str) -> dict[str, str]:
+    pairs = [item.partition("=") for item in _items(text)]
+    if not all(name.strip() and equals and value.strip() for name, equals, value in pairs):
+        raise ValueError
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def _write_named(values: Mapping[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in sorted(values.items()))
+
+
 def _networks(text: str) -> tuple[str, ...]:
     items = _items(text)
     guard_of([], list(items))  # raises for what is not a network
@@ -113,6 +124,7 @@ TEXT: Kind[str] = Kind("text", str)
 NAMES: Kind[frozenset[str]] = Kind("names separated by commas", lambda text: frozenset(_items(text)), _written)
 HOSTS: Kind[tuple[str, ...]] = Kind("hosts separated by commas", _items, _written)
 NETWORKS: Kind[tuple[str, ...]] = Kind("hosts and networks (10.1.0.0/16) separated by commas", _networks, _written)
+NAMED: Kind[dict[str, str]] = Kind("name=value, or several of them separated by commas", _named, _write_named)
 YES_NO: Kind[bool] = choice({"yes": True, "no": False})
 ADDRESS: Kind[str] = Kind(
     "an https:// address without user, query or fragment (http:// only for this machine)", _address, repeat=False

@@ -6,11 +6,10 @@ nothing else looks at it.
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from msgspec import Struct
 
-from metering.domain.errors import DomainError
 from metering.domain.nearest_name import nearest_name
 from metering.domain.usage.series import DEFAULT_SERIES_CAP
 from metering.operations.alerts.webhook_settings import WebhookSettings, guard_of
@@ -28,10 +27,12 @@ from metering.operations.service.setting_kinds import (
     TEXT,
     TOLERANCES,
     YES_NO,
-    Kind,
     choice,
     whole_number,
 )
+from metering.operations.service.setting_row import Setting, SettingsError
+from metering.operations.service.sidecar_rows import SIDECAR_SETTINGS
+from metering.operations.service.sidecar_settings import SidecarSettings
 from metering.operations.statements.close_settings import CloseSettings
 from metering.operations.usage.ingest import IngestSettings
 
@@ -39,47 +40,6 @@ PREFIX = "METERING_"
 MAX_INTERVAL_MINUTES = 366 * 24 * 60
 MAX_FACTOR = 1_000_000
 MAX_GRACE_HOURS = 366 * 24
-_SHOWN_CHARACTERS = 40
-
-T = TypeVar("T")
-
-
-class SettingsError(DomainError):
-    """A ``METERING_*`` variable with a value that is not allowed, or that is not a setting."""
-
-    code = "invalid_setting"
-
-
-class Setting(Struct, Generic[T], frozen=True):
-    """One environment variable.
-
-    ``field`` is where its value goes in Settings (``sync.max_factor``). ``secret``: the value is never shown.
-    """
-
-    name: str
-    field: str
-    kind: Kind[T]
-    default: T
-    help: str
-    secret: bool = False
-
-    @property
-    def default_text(self) -> str:
-        """The default as it would be set."""
-        return "" if self.default is None else self.kind.write(self.default)
-
-    def value_in(self, environment: Mapping[str, str]) -> T:
-        """Return the value that an environment sets, or the default. Raises SettingsError."""
-        text = environment.get(self.name)
-        if text is None:
-            return self.default
-        try:
-            return self.kind.read(text)
-        except ValueError as error:
-            got = f", got {text[:_SHOWN_CHARACTERS]!r}" if self.kind.repeat and not self.secret else ""
-            reason = f" ({error})" if isinstance(error, DomainError) and got else ""
-            raise SettingsError(f"{self.name} must be {self.kind.allowed}{got}{reason}") from None
-
 
 _SYNC, _CLOSE, _RECONCILE = SyncSettings(), CloseSettings(), ReconcileSettings()
 _PERCENT = whole_number(0, 100)
@@ -179,6 +139,7 @@ SETTINGS: tuple[Setting[Any], ...] = (
         "METERING_FETCH_INTERVAL_HOURS", "reconcile.fetch_hours", whole_number(1, MAX_INTERVAL_MINUTES // 60),
         _RECONCILE.fetch_hours, "How often `serve` fetches that bill.",
     ),
+    *SIDECAR_SETTINGS,
 )  # fmt: skip
 
 
@@ -197,6 +158,8 @@ class Settings(Struct, frozen=True):
     credits_low_percent: int
     webhooks: WebhookSettings
     logs: LogSettings
+    sidecar: SidecarSettings
+    sidecar_service_key: str
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -220,6 +183,7 @@ _GROUPS: dict[str, Callable[..., Any]] = {
     "close": CloseSettings,
     "webhooks": _webhooks,
     "logs": LogSettings,
+    "sidecar": SidecarSettings,
 }
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from metering.operations.prices.sync_settings import SyncSettings
-from metering.operations.service.settings import SettingsError, read_settings
+from metering.operations.service.setting_row import SettingsError
+from metering.operations.service.settings import read_settings
 
 
 def settings(**stated):

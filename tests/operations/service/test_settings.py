@@ -9,7 +9,8 @@ from metering.domain.reconciliation.variances import Tolerance
 from metering.operations.alerts.webhook_settings import WebhookSettings
 from metering.operations.prices.sync_settings import SyncSettings
 from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
-from metering.operations.service.settings import SETTINGS, Settings, SettingsError, read_settings
+from metering.operations.service.setting_row import SettingsError
+from metering.operations.service.settings import SETTINGS, Settings, read_settings
 from metering.operations.statements.close_settings import CloseSettings
 from metering.operations.usage.ingest import IngestSettings
 

@@ -1,0 +1,103 @@
+"""Composition of the sidecar: ``python -m metering.sidecar START``, where START is a SidecarStart as JSON.
+
+``metering sidecar`` starts it in place of itself, so that nothing that only commands need stays in memory.
+"""
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import secrets
+import sys
+from pathlib import Path
+
+import msgspec
+
+from metering.domain.errors import DomainError
+from metering.operations.service.logs import LogSettings, configure_logging
+from metering.operations.service.sidecar_settings import SidecarSettings, SidecarStart
+from metering.sidecar.callers import Callers
+from metering.sidecar.journal import JournalWriter, SyncPolicy
+from metering.sidecar.metered_events import EventMaker, host_of
+from metering.sidecar.passing import Passing
+from metering.sidecar.proxy import Meter, OpenGate, ProxyLimits
+from metering.sidecar.proxy_metrics import ProxyMetrics
+from metering.sidecar.server import SidecarServer
+from metering.sidecar.shipper_process import ShipperProcess
+from metering.sidecar.upstream import Upstream, verified_tls
+from metering.sidecar.upstream_address import UpstreamAddress, upstream_address
+
+try:
+    from uvloop import run
+except ImportError:  # not made for Windows
+    run = asyncio.run  # type: ignore[assignment]
+
+ROUTER = "router.huggingface.co"
+
+
+def main() -> int:
+    """Run the sidecar until it is stopped; return the exit code."""
+    text = sys.argv[1]
+    start = msgspec.json.decode(text, type=SidecarStart)
+    configure_logging(LogSettings(start.log_level, start.log_as_json), logging.INFO)
+    try:
+        address = upstream_address(start.upstream)
+        journal = JournalWriter(Path(start.settings.journal), start.settings.journal_bytes)
+    except DomainError as error:
+        sys.stderr.write(f"error[{error.code}]: {error}\n")
+        return 2
+    gc.collect()
+    gc.freeze()
+    try:
+        run(_serve(start, text, address, journal))
+    except OSError as error:
+        sys.stderr.write(f"error[address_unusable]: {start.host}:{start.port}: {error.strerror or error}\n")
+        return 1
+    return 0
+
+
+async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journal: JournalWriter) -> None:
+    settings = start.settings
+    limits = _limits(settings)
+    upstream = Upstream(address, verified_tls() if address.is_tls else None, limits.connect_seconds)
+    is_router = settings.is_router or address.host == ROUTER
+    callers = Callers(_salt(Path(settings.journal)), start.account, settings.key_accounts, settings.session_per)
+    maker = EventMaker(start.source, host_of(address.host, is_router=is_router))
+    policy = SyncPolicy(settings.sync)
+    meter = Meter(maker, callers, journal, policy, ProxyMetrics())
+    passing = Passing(upstream, meter, OpenGate(), limits, refuses_when_full=settings.when_full == "refuse")
+    server = SidecarServer(passing, Path(settings.journal), policy, settings.sync_ms, ShipperProcess(text))
+    await server.serve(start.host, start.port)
+
+
+def _limits(settings: SidecarSettings) -> ProxyLimits:
+    return ProxyLimits(
+        max_buffered_body=settings.max_buffered_body,
+        max_clients=settings.max_clients,
+        connect_seconds=settings.connect_seconds,
+        answer_seconds=settings.answer_seconds,
+        answer_idle_seconds=settings.answer_idle_seconds,
+        drain_seconds=settings.drain_seconds,
+        shutdown_seconds=settings.shutdown_seconds,
+    )
+
+
+def _salt(folder: Path) -> bytes:
+    """Return the salt of the hashes of keys, which is made once for each journal."""
+    file = folder / "salt"
+    with contextlib.suppress(FileNotFoundError):
+        salt = file.read_bytes()
+        if len(salt) == 32:
+            return salt
+    salt = secrets.token_bytes(32)
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(descriptor, salt)
+    finally:
+        os.close(descriptor)
+    return salt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

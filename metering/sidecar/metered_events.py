@@ -1,0 +1,144 @@
+"""The event of one exchange. Tokens are read by the reader of request logs, so that both ways of metering agree."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from metering.domain.errors import RecordError
+from metering.domain.texts import replace_control_characters
+from metering.domain.usage.events import MAX_NAME_LENGTH, UNKNOWN, QuantityGrade, UsageEvent
+from metering.formats.open_streams import OpenStreams
+from metering.formats.openai import OpenAiReader
+from metering.formats.openai_exchange import ROUTER_HOST, Exchange
+from metering.formats.options import DecodeOptions
+from metering.formats.reading import Reading
+from metering.sidecar.callers import Caller
+from metering.sidecar.estimates import REASON, estimated
+from metering.sidecar.heads import AnswerHead
+from metering.sidecar.request_facts import RequestFacts
+from pricing.quantities import Quantities
+
+# The reader wants a time; the event gets the time of the request.
+_ANY_TIME = "2026-01-01T00:00:00Z"
+_FAR_FUTURE = 2**62
+_READ_HEADERS = frozenset({b"x-inference-provider", b"inference-id", b"x-compute-time", b"x-router-route", b"x-router-model"})
+_TEXT_OPERATIONS = frozenset({"chat", "text_completion", "embeddings", "rerank"})
+
+
+class Exchanged(Struct):
+    """One exchange as it ended. ``answer`` None: nothing was answered; ``status`` is then the sidecar's own.
+
+    Times are microseconds UTC. ``first_byte_ms`` is how long the first byte of the answer took.
+    """
+
+    id: str
+    started: int
+    latency_ms: int
+    path: str
+    facts: RequestFacts
+    caller: Caller
+    status: int
+    answer: AnswerHead | None
+    statements: dict[str, Any]
+    input_tokens: int
+    text_bytes: int
+    chunks: int
+    first_byte_ms: int | None = None
+    is_stream: bool = False
+    is_cut: bool = False
+
+
+class EventMaker:
+    """Makes events of exchanges. ``source`` names the sidecar; ``host`` is the upstream's, or stands for it."""
+
+    def __init__(self, source: str, host: str) -> None:
+        reading = Reading(DecodeOptions(source=source, now=_FAR_FUTURE))
+        self._unread = reading.unread
+        self._reader = OpenAiReader(reading, OpenStreams())
+        self._source = source
+        self._host = host
+
+    def event_of(self, exchanged: Exchanged) -> UsageEvent:
+        """Return the event. What cannot be read leaves the quantities unstated; an exchange always becomes an event."""
+        try:
+            event = self._reader.event_of(*_record_of(exchanged, self._host))
+        except RecordError:
+            event = self._event_without_usage(exchanged)
+        finally:
+            self._unread.drain()
+        event = replace(event, time=exchanged.started, time_derived=False)
+        if exchanged.facts.text and not event.quantities.characters and 200 <= exchanged.status < 300:
+            spoken = Quantities(characters=len(exchanged.facts.text))
+            return replace(event, quantities=spoken, quantity_grade=QuantityGrade.MEASURED)
+        if event.quantity_grade == QuantityGrade.UNSTATED and not event.failure and 200 <= exchanged.status < 300:
+            return _estimated(event, exchanged)
+        return event
+
+    def _event_without_usage(self, exchanged: Exchanged) -> UsageEvent:
+        caller = exchanged.caller
+        return UsageEvent(
+            id=exchanged.id,
+            source=self._source,
+            time=exchanged.started,
+            model=_short(exchanged.facts.model) or UNKNOWN,
+            account=caller.account,
+            status=exchanged.status,
+            quantity_grade=QuantityGrade.UNSTATED,
+            project=caller.project,
+            key=caller.key,
+            tags=caller.tags,
+            latency_ms=exchanged.latency_ms,
+        )
+
+
+def _record_of(exchanged: Exchanged, host: str) -> tuple[dict[str, Any], Exchange]:
+    caller, answer = exchanged.caller, exchanged.answer
+    tags: Mapping[str, str] = caller.tags
+    if exchanged.first_byte_ms is not None and exchanged.is_stream:
+        tags = {**tags, "first_byte_ms": str(exchanged.first_byte_ms)}
+    record: dict[str, Any] = {
+        "id": exchanged.id,
+        "time": _ANY_TIME,
+        "latency_ms": exchanged.latency_ms,
+        "account": caller.account,
+        "project": caller.project,
+        "key": caller.key,
+        "tags": tags,
+        "model": "" if exchanged.facts.model else UNKNOWN,
+    }
+    headers = {}
+    for name, value in () if answer is None else answer.headers:
+        if name in _READ_HEADERS:
+            headers[name.decode()] = replace_control_characters(value.decode("utf-8", "replace"))[:MAX_NAME_LENGTH]
+    exchange = Exchange(
+        request={"model": _short(exchanged.facts.model)},
+        response=exchanged.statements,
+        request_headers={},
+        response_headers=headers,
+        host=host,
+        path=exchanged.path,
+        status=exchanged.status,
+        is_collected=exchanged.is_stream,
+        is_wrapped=True,
+    )
+    return record, exchange
+
+
+def _estimated(event: UsageEvent, exchanged: Exchanged) -> UsageEvent:
+    """Return the event with tokens estimated from bytes, if it is a request for text that was answered."""
+    if event.operation not in _TEXT_OPERATIONS or not (exchanged.input_tokens or exchanged.text_bytes):
+        return event
+    answered = exchanged.text_bytes if event.operation in ("chat", "text_completion") else 0
+    quantities = estimated(exchanged.input_tokens, answered, exchanged.chunks)
+    return replace(event, quantities=quantities, quantity_grade=QuantityGrade.ESTIMATED, estimate_reason=REASON)
+
+
+def _short(model: str) -> str:
+    return replace_control_characters(model)[:MAX_NAME_LENGTH]
+
+
+def host_of(upstream_host: str, *, is_router: bool) -> str:
+    """Return the host that the reader sees: the router's, if the upstream is the router or stands in for it."""
+    return ROUTER_HOST if is_router else upstream_host

@@ -1,0 +1,102 @@
+"""A request on its way to the upstream: held until it is whole, or passed on as it arrives.
+
+A body that may be JSON is held, because the model and the stream's options are in it. Every other body, and one that is too
+long, is passed on as it arrives, and only its start is read.
+"""
+
+from collections.abc import Container
+
+from metering.sidecar.callers import SESSION, Caller
+from metering.sidecar.estimates import embedded_data, prompt_tokens
+from metering.sidecar.heads import RequestHead, upstream_head
+from metering.sidecar.request_facts import RequestFacts, facts_of, facts_of_part, with_usage_asked_for
+from metering.sidecar.wires import Wire
+
+_READ_OF_LONG_BODY = 64 * 1024
+
+
+class OutgoingRequest:
+    """One request. ``asks_for_usage``: the stream's usage was asked for in addition to what the client asked for."""
+
+    def __init__(self, head: RequestHead, wire: Wire, caller: Caller, authority: bytes, max_held: int) -> None:
+        self._head = head
+        self._wire = wire
+        self._caller = caller
+        self._authority = authority
+        self._max_held = max_held
+        self._pieces: list[bytes] = []
+        self._size = 0
+        self._original = b""
+        self.is_streamed = not self._may_be_held()
+        self.facts = RequestFacts()
+        self.input_tokens = 0
+
+    @property
+    def asks_for_usage(self) -> bool:
+        """Whether usage was asked for."""
+        return bool(self._original)
+
+    def add(self, piece: bytes) -> None:
+        """Keep a piece of the body until it can be sent. One that gets too long is streamed."""
+        self._pieces.append(piece)
+        self._size += len(piece)
+        if self._size > self._max_held:
+            self.is_streamed = True
+
+    def whole(self, refuse_usage: Container[str]) -> bytes:
+        """Return the request, which has arrived whole. ``refuse_usage`` are models that cannot be asked for usage."""
+        body = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+        self._pieces.clear()
+        if self._wire.is_inference:
+            self.facts = facts_of(body, speaks=self._wire.name == "speech")
+            self.input_tokens = prompt_tokens(self.facts, embedded_data(body))
+        facts = self.facts
+        if (
+            self._wire.asks_for_usage
+            and facts.is_stream
+            and not facts.states_stream_options
+            and facts.model not in refuse_usage
+        ):
+            self._original = body
+            body = with_usage_asked_for(body)
+        return self._head_for(len(body)) + body
+
+    def as_written(self) -> bytes:
+        """Return the request again, as the client wrote it."""
+        body, self._original = self._original, b""
+        return self._head_for(len(body)) + body
+
+    def start(self) -> bytes:
+        """Return the head of a request that is streamed, and read what its start states."""
+        if self._wire.is_inference:
+            self.facts = facts_of_part(b"".join(self._pieces)[:_READ_OF_LONG_BODY])
+            self.input_tokens = prompt_tokens(self.facts)
+        return self._head_for(self._head.length)
+
+    def waiting(self, *, is_complete: bool) -> bytes:
+        """Return the pieces that were kept while the connection was opened."""
+        data = b"".join(map(self.framed, self._pieces))
+        self._pieces.clear()
+        return data + self.end() if is_complete else data
+
+    def framed(self, piece: bytes) -> bytes:
+        """Return a piece of a streamed body as it is sent."""
+        return piece if self._head.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
+
+    def end(self) -> bytes:
+        """Return what ends a streamed body."""
+        return b"0\r\n\r\n" if self._head.length is None else b""
+
+    def _may_be_held(self) -> bool:
+        head = self._head
+        if not self._wire.is_inference or head.value(b"content-encoding") not in (b"", b"identity"):
+            return False
+        media = head.value(b"content-type").partition(b";")[0].strip().lower()
+        if media and not media.endswith(b"json"):
+            return False
+        return head.length is None or head.length <= self._max_held
+
+    def _head_for(self, length: int | None) -> bytes:
+        session = self._caller.session
+        added = [] if not session or self._head.value(SESSION) else [(SESSION, session.encode("ascii", "replace"))]
+        return upstream_head(self._head, self._authority, length, plain_answer=self._wire.is_inference, added=added)

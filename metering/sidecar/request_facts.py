@@ -1,0 +1,105 @@
+"""What the sidecar reads from the body of a request: the model, whether it streams, and how long its prompt and answer can be.
+
+The prompt is not decoded, only measured. See ``estimates`` for how bytes become tokens.
+"""
+
+import re
+from typing import Any
+
+import msgspec
+from msgspec import Raw, Struct
+
+from metering.formats.json_records import nested_json
+
+_MULTIPART_MODEL = re.compile(rb'name="?model"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,255})\r\n')
+_ANY_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,255})"')
+_SEARCHED_BYTES = 64 * 1024
+
+
+class RequestFacts(Struct, frozen=True):
+    """What is known about a request before it is answered.
+
+    ``prompt_bytes`` is the size of what becomes the prompt; ``max_output_tokens`` None: the request sets no limit. ``text`` is
+    the text to be spoken, of requests for speech only: providers charge for its characters. It is never stored.
+    """
+
+    model: str = ""
+    is_stream: bool = False
+    states_stream_options: bool = False
+    prompt_bytes: int = 0
+    max_output_tokens: int | None = None
+    choices: int = 1
+    text: str = ""
+
+
+class _StreamOptions(Struct):
+    include_usage: bool | None = None
+
+
+class _Body(Struct):
+    model: str | None = None
+    stream: bool | None = None
+    stream_options: _StreamOptions | None = None
+    messages: Raw = Raw()
+    input: Raw = Raw()
+    prompt: Raw = Raw()
+    system: Raw = Raw()
+    instructions: Raw = Raw()
+    tools: Raw = Raw()
+    max_tokens: int | None = None
+    max_completion_tokens: int | None = None
+    max_output_tokens: int | None = None
+    n: int | None = None
+
+
+_decode = msgspec.json.Decoder(_Body).decode
+
+
+def facts_of(body: bytes, *, speaks: bool = False) -> RequestFacts:
+    """Read the body of a request. A body that is not JSON, or not as expected, states what can be found in it, or nothing."""
+    try:
+        read = _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _unusual_facts(body)
+    limits = [each for each in (read.max_tokens, read.max_completion_tokens, read.max_output_tokens) if each is not None]
+    return RequestFacts(
+        model=read.model or "",
+        is_stream=bool(read.stream),
+        states_stream_options=read.stream_options is not None and read.stream_options.include_usage is not None,
+        prompt_bytes=sum(map(len, (read.messages, read.input, read.prompt, read.system, read.instructions, read.tools))),
+        max_output_tokens=max(0, *limits) if limits else None,
+        choices=max(1, min(read.n or 1, 128)),
+        text=_text(read.input) if speaks else "",
+    )
+
+
+def facts_of_part(start: bytes) -> RequestFacts:
+    """Read what can be found in the start of a body that is not kept whole: a form with a file, or a very long prompt."""
+    found = _MULTIPART_MODEL.search(start, 0, _SEARCHED_BYTES) or _ANY_MODEL.search(start, 0, _SEARCHED_BYTES)
+    return RequestFacts(model=found.group(1).decode("utf-8", "replace") if found else "")
+
+
+def _unusual_facts(body: bytes) -> RequestFacts:
+    decoded: Any = nested_json(body) if body[:1] == b"{" else None
+    if not isinstance(decoded, dict):
+        return facts_of_part(body)
+    model, limit = decoded.get("model"), decoded.get("max_tokens")
+    return RequestFacts(
+        model=model if isinstance(model, str) else "",
+        is_stream=decoded.get("stream") is True,
+        states_stream_options=decoded.get("stream_options") is not None,
+        prompt_bytes=len(body),
+        max_output_tokens=limit if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0 else None,
+    )
+
+
+def _text(raw: Raw) -> str:
+    value = nested_json(bytes(raw)) if raw else None
+    return value if isinstance(value, str) else ""
+
+
+def with_usage_asked_for(body: bytes) -> bytes:
+    """Return the body of a stream's request with ``stream_options.include_usage``. Every other byte stays as it is."""
+    end = body.rfind(b"}")
+    separator = b"" if body[:end].rstrip().endswith(b"{") else b","
+    return body[:end] + separator + b'"stream_options":{"include_usage":true}' + body[end:]
