@@ -67,7 +67,9 @@ async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journ
     policy = SyncPolicy(settings.sync)
     meter = Meter(maker, callers, journal, policy, ProxyMetrics())
     passing = Passing(upstream, meter, OpenGate(), limits, refuses_when_full=settings.when_full == "refuse")
-    server = SidecarServer(passing, Path(settings.journal), policy, settings.sync_ms, ShipperProcess(text))
+    server = SidecarServer(
+        passing, Path(settings.journal), policy, settings.sync_ms, ShipperProcess(text, to_service=bool(start.service))
+    )
     await server.serve(start.host, start.port)
 
 

@@ -259,7 +259,7 @@ class Exchange:
             self._client.resume_reading()
 
     async def _connected(self) -> UpstreamConnection | None:
-        """Return a connection; None if there is none, which the client has been told."""
+        """Return a connection; None if there is none: the client was answered with an error."""
         try:
             return self.passing.upstream.take() or await self.passing.upstream.connect()
         except UpstreamError as error:

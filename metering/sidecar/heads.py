@@ -1,6 +1,6 @@
 """The heads of requests and answers: what is passed on, what belongs to one connection only, and what is refused.
 
-Bodies are always framed anew, so that a request whose length two servers could read differently never reaches the upstream.
+Bodies are always framed again, so a request whose length two servers could read differently never reaches the upstream.
 Source of the rules: RFC 9110 (section 7.6.1, fields of one connection) and RFC 9112 (sections 6 and 11.2, message length and
 request smuggling).
 """

@@ -40,7 +40,7 @@ class JournalError(DomainError):
 
 
 class SyncPolicy(StrEnum):
-    """When the disk is told to keep what was written: what a power failure can lose.
+    """When the disk is synced, which decides what a power failure can lose.
 
     EACH: before the last byte of each answer leaves; it loses nothing. GROUP: at most so many milliseconds later; it loses that
     much. NEVER: when the operating system does, which is usually within 30 seconds. Killing the process loses nothing with any.

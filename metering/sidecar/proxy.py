@@ -73,6 +73,16 @@ class Gate(Protocol):
         """Reserve what the request can cost, or refuse it."""
 
 
+class NoHold:
+    """No reservation."""
+
+    def settle(self, event: UsageEvent) -> None:
+        """Nothing was reserved."""
+
+    def release(self) -> None:
+        """Nothing was reserved."""
+
+
 class OpenGate:
     """Lets every request through: there are no budgets that block."""
 
@@ -81,8 +91,9 @@ class OpenGate:
         return False
 
     async def enter(self, request: EnteringRequest) -> Refusal | Hold:
-        """Is not called."""
-        raise NotImplementedError(request.operation)
+        """Reserve nothing."""
+        del request
+        return NoHold()
 
 
 class Meter:

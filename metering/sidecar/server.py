@@ -20,7 +20,7 @@ _log = logging.getLogger(__name__)
 
 
 class SidecarServer:
-    """Serves until it is told to stop."""
+    """Serves until it receives SIGTERM or SIGINT."""
 
     def __init__(self, passing: Passing, folder: Path, policy: SyncPolicy, sync_ms: int, shipper: ShipperProcess) -> None:
         self._passing = passing

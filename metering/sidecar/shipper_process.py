@@ -1,4 +1,4 @@
-"""The process that stores what is in the journal: started, watched, started again when it ends, and told to finish."""
+"""The process that stores what is in the journal: started, watched, started again when it ends, and ended."""
 
 import logging
 import subprocess
@@ -13,10 +13,14 @@ _log = logging.getLogger(__name__)
 
 
 class ShipperProcess:
-    """Runs ``python -m metering.sidecar.shipping``. Closing its standard input tells it to store the rest and end."""
+    """Runs the module that ships to the database or to a service. Closing its standard input tells it to end.
 
-    def __init__(self, start: str) -> None:
-        self._arguments = [sys.executable, "-m", "metering.sidecar.shipping", start]
+    ``start`` is a SidecarStart as JSON.
+    """
+
+    def __init__(self, start: str, *, to_service: bool) -> None:
+        module = "metering.sidecar.shipping.to_service" if to_service else "metering.sidecar.shipping"
+        self._arguments = [sys.executable, "-m", module, start]
         self._process: subprocess.Popen[bytes] | None = None
         self._pause = _FIRST_PAUSE_SECONDS
         self._not_before = 0.0

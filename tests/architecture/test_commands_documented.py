@@ -59,6 +59,11 @@ def test_the_summary_shown_before_a_command_is_loaded_is_that_of_the_command(nam
 
 @pytest.mark.parametrize("path", [path for path, command in ALL.items() if not isinstance(command, click.Group)], ids=words)
 def test_everything_that_prints_a_table_prints_json_too(path):
-    without = {("metering", "serve"), ("metering", "statements", "export"), ("metering", "reconcile", "export")}
+    without = {
+        ("metering", "serve"),
+        ("metering", "sidecar"),
+        ("metering", "statements", "export"),
+        ("metering", "reconcile", "export"),
+    }
     options = {name for param in ALL[path].params for name in param.opts}
     assert ("--json" in options) == (path not in without)

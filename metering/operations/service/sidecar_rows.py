@@ -86,6 +86,6 @@ SIDECAR_SETTINGS: tuple[Setting[Any], ...] = (
     ),
     Setting(
         "METERING_SIDECAR_SHUTDOWN_SECONDS", "sidecar.shutdown_seconds", _SECONDS, _DEFAULT.shutdown_seconds,
-        "How long requests that are under way may take after the sidecar is told to stop.",
+        "How long requests that are under way may take after the sidecar receives SIGTERM.",
     ),
 )  # fmt: skip

@@ -1,1 +1,1 @@
-"""Stores what is in the journal of a sidecar: in the database, or with the API of another service. A process of its own."""
+"""Stores what is in the journal of a sidecar: in the database, or with the API of another service. A separate process."""

@@ -55,7 +55,7 @@ class Shipper:
         self._pause = 0.0
 
     def run(self) -> None:
-        """Ship until told to finish and nothing is left, or nothing can be stored."""
+        """Ship until it is to finish and nothing is left, or nothing can be stored."""
         while True:
             finishing = self._is_told_to_finish()  # asked before looking: what is written afterward is not missed
             try:

@@ -99,7 +99,11 @@ def test_an_error_never_repeats_what_may_be_a_secret(name):
 
 
 def test_secrets_are_marked():
-    assert {setting.name for setting in SETTINGS if setting.secret} == {"METERING_DATABASE_URL", "METERING_SECRET_KEY"}
+    assert {setting.name for setting in SETTINGS if setting.secret} == {
+        "METERING_DATABASE_URL",
+        "METERING_SECRET_KEY",
+        "METERING_SIDECAR_SERVICE_KEY",
+    }
 
 
 def test_an_unknown_variable_suggests_the_nearest_or_lists_all():

@@ -1,0 +1,17 @@
+"""Ships a journal to the API of another service: ``python -m metering.sidecar.shipping.to_service START``."""
+
+import os
+import threading
+
+from metering.operations.service.sidecar_settings import SidecarStart
+from metering.sidecar.shipping.journal_shipping import ship_journal
+from metering.sidecar.shipping.service_store import ServiceStore
+
+
+def _service(start: SidecarStart, finishing: threading.Event) -> ServiceStore:
+    del finishing  # nothing is waited for: a service that is away is found when events are sent
+    return ServiceStore(start.service, os.environ.get("METERING_SIDECAR_SERVICE_KEY", ""))
+
+
+if __name__ == "__main__":
+    ship_journal(_service)
