@@ -280,9 +280,9 @@ class Service:
         if found.decision is not None and number not in self.decided:  # interrupted after the commit
             self.decided.add(number)
             return found.decision.value
-        self.decided.add(number)
         decide = accept_conflict if action.accept else dismiss_conflict
         decided = decide(self.engine, IngestSettings(), number, reason="looked at both", by="cli", now=self.now)
+        self.decided.add(number)
         return present(decided.decision).value
 
     def _id(self, account: str | None) -> int | None:
