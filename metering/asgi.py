@@ -95,7 +95,7 @@ def _leader(engine: Engine) -> Leader | ServerLeader:
 
 
 def _jobs(service: Service) -> list[Job]:
-    evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+    evaluator = BudgetEvaluator(service.engine, service.catalog, service.clock)
     jobs = [
         Job("budgets", evaluator.evaluate_all),
         Job("unusual hours", partial(evaluate_hours, service.engine, service.clock)),
@@ -105,9 +105,9 @@ def _jobs(service: Service) -> list[Job]:
         source = RouterSource(service.fetch, sync, service.clock)
         jobs.append(Job("price sync", partial(sync_when_due, service.engine, source)))
     if close.automatic:
-        options = CloseOptions(service.catalogue)
+        options = CloseOptions(service.catalog)
         jobs.append(Job("close months", lambda: close_when_due(service.engine, options, close, service.clock())))
-    credit_alerts = CreditAlertPolicy(service.catalogue, service.settings.credits_low_percent)
+    credit_alerts = CreditAlertPolicy(service.catalog, service.settings.credits_low_percent)
     jobs.append(Job("judge credits", CreditsJob(service.engine, credit_alerts, service.clock)))
     return jobs
 
@@ -120,7 +120,7 @@ def _bill_jobs(service: Service, token: str, clock: Clock, closing: ExitStack) -
     if not token:
         raise SettingsError("METERING_FETCH_ACCOUNT needs HF_TOKEN: Hugging Face returns bills only with a token")
     source = BillSource(closing.enter_context(open_fetch(FetchLimits(), clock, token)), settings.billing_url)
-    return [Job("fetch the bill", BillFetchJob(service.engine, source, settings, service.catalogue, service.clock))]
+    return [Job("fetch the bill", BillFetchJob(service.engine, source, settings, service.catalog, service.clock))]
 
 
 def _pause(stopping: threading.Event, seconds: float) -> None:

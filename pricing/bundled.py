@@ -10,7 +10,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 
 from pricing.names import Aliases
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 from pricing.sources.alias_sheet import parse_alias_list
 from pricing.sources.plan_sheet import parse_plans
 from pricing.sources.sheets import parse_sheet
@@ -32,9 +32,9 @@ def bundled_tables() -> tuple[PriceTable, ...]:
 
 
 @cache
-def bundled_plans() -> PlanCatalogue:
+def bundled_plans() -> PlanCatalog:
     """Return the bundled catalog of plans. Parsed once per process."""
-    return PlanCatalogue(parse_plans((files("pricing.data") / PLANS).read_bytes(), name=PLANS))
+    return PlanCatalog(parse_plans((files("pricing.data") / PLANS).read_bytes(), name=PLANS))
 
 
 @cache

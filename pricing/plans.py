@@ -42,7 +42,7 @@ class PlanTerms(Struct, frozen=True, kw_only=True):
             raise InvalidPlanError(f"{self.plan}: the daily credit must not be negative, got {self.daily_credit_nano}")
 
 
-class PlanCatalogue:
+class PlanCatalog:
     """All terms of all plans, by date."""
 
     def __init__(self, terms: Iterable[PlanTerms]) -> None:

@@ -92,7 +92,7 @@ def create_api(
         routes=list(_routes().routes),
     )
     app.described, app.described_structs = (NativeEvent,), (IngestAnswer,)
-    budget_watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalogue, service.clock))
+    budget_watcher = BudgetWatcher(BudgetEvaluator(service.engine, service.catalog, service.clock))
     writer = GroupWriter(service.ingester, service.settings.max_waiting_events, metrics, budget_watcher.wake)
     app.state.service = service
     app.state.metrics = metrics

@@ -51,7 +51,7 @@ def open_session(invocation: Invocation, *, create: bool = False, log_level: int
         try:
             yield service
             # Evaluate what the command charged before it ends; if it fails first, the next evaluation does.
-            BudgetEvaluator(service.engine, service.catalogue, service.clock).finish()
+            BudgetEvaluator(service.engine, service.catalog, service.clock).finish()
         except AccountNotFoundError as error:
             # Only here: the API must not name accounts to a key that is bound to one.
             hint = did_you_mean(error.name[:80], list(account_names(service.engine).values()))

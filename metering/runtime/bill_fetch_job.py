@@ -15,7 +15,7 @@ from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.reconciliation.fetch_invoice import BillRequest, BillSource, fetch_invoice
 from metering.operations.reconciliation.reconcile import list_runs, reconcile
 from metering.operations.reconciliation.reconcile_settings import ReconcileSettings
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 _log = logging.getLogger(__name__)
 
@@ -28,13 +28,13 @@ class BillFetchJob:
         engine: Engine,
         source: BillSource,
         settings: ReconcileSettings,
-        catalogue: PlanCatalogue,
+        catalog: PlanCatalog,
         clock: Callable[[], int],
     ) -> None:
         self._engine = engine
         self._source = source
         self._settings = settings
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._clock = clock
         self._failed_at: int | None = None
 
@@ -46,7 +46,7 @@ class BillFetchJob:
         account, month = self._settings.fetch_account, month_of(now)
         try:
             invoice = fetch_invoice(self._engine, self._source, BillRequest(account, month), now=now).invoice
-            report = reconcile(self._engine, invoice.id, self._catalogue, settings=self._settings, now=now)
+            report = reconcile(self._engine, invoice.id, self._catalog, settings=self._settings, now=now)
         except DomainError as error:
             if self._failed_at is None:
                 _log.warning("fetching the invoice of %s failed: %s; will retry every hour", account, error)

@@ -24,7 +24,7 @@ from pricing.quantities import Quantities
 from support.builders import batch_of, instant, price_table, rate, usage_event
 from support.meter import metered
 
-CATALOGUE = bundled_plans()
+CATALOG = bundled_plans()
 NANO_PER_TOKEN = 1_000
 FIXED = date(2028, 2, 27), date(2028, 3, 2)
 # Around the end of February of a leap year, and of a year with 53 weeks.
@@ -118,7 +118,7 @@ def world(databases, specs):
                 scope={name: budget[name] for name in ("project", "provider") if budget[name]},
                 thresholds=tuple(budget["thresholds"]),
             )
-            create_budget(meter.engine, budget["account"], terms, Author("test", NOW), CATALOGUE)
+            create_budget(meter.engine, budget["account"], terms, Author("test", NOW), CATALOG)
         yield meter
 
 
@@ -157,7 +157,7 @@ SETTINGS = settings(max_examples=25, deadline=None, suppress_health_check=[Healt
 @SETTINGS
 def test_the_alerts_do_not_depend_on_order_batches_or_evaluators(databases, specs, usage, chance):
     with world(databases, specs) as meter:
-        first, second = (BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW) for _ in range(2))
+        first, second = (BudgetEvaluator(meter.engine, CATALOG, lambda: NOW) for _ in range(2))
         for _ in arrive(meter, usage, chance):
             chance.choice([first.evaluate, second.evaluate, first.evaluate_all, second.finish, lambda: None])()
         first.evaluate()
@@ -175,7 +175,7 @@ def test_the_alerts_do_not_depend_on_order_batches_or_evaluators(databases, spec
 def test_fired_thresholds_remain_when_charges_are_reversed(databases, specs, usage, chance):
     """Half of the usage arrives, all prices fall by half, and the rest arrives."""
     with world(databases, specs) as meter:
-        evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: NOW)
+        evaluator = BudgetEvaluator(meter.engine, CATALOG, lambda: NOW)
         early, late = usage[: len(usage) // 2], usage[len(usage) // 2 :]
         for _ in arrive(meter, early, chance):
             evaluator.evaluate()

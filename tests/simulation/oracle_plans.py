@@ -13,7 +13,7 @@ from itertools import groupby
 from msgspec import Struct
 
 from simulation.expected import Fee
-from simulation.scenario import CATALOGUE, PlanRow, SetPlan
+from simulation.scenario import CATALOG, PlanRow, SetPlan
 
 PlanSeats = tuple[str, int]
 """(plan, seats)."""
@@ -54,7 +54,7 @@ def rounded(amount: Fraction) -> int:
 
 def terms(plan: str, day: date) -> PlanRow:
     """Return the terms of a plan on a day."""
-    return max((row for row in CATALOGUE if row.plan == plan and row.since <= day), key=lambda row: row.since)
+    return max((row for row in CATALOG if row.plan == plan and row.since <= day), key=lambda row: row.since)
 
 
 @lru_cache(4_096)

@@ -24,7 +24,7 @@ class PlanRow(Struct, frozen=True):
 
 
 # In addition to the real plans, one with a known fee per seat that changes: an unknown fee would test little arithmetic.
-CATALOGUE = (
+CATALOG = (
     PlanRow("free", date(2025, 1, 1), 0, False, 0, 100_000_000, False, False),
     PlanRow("pro", date(2025, 1, 1), 1, False, 9_00, 2_000_000_000, True, False),
     PlanRow("pro", date(2026, 9, 1), 1, False, 9_00, 2_000_000_000, True, True),

@@ -57,10 +57,10 @@ from metering.storage.credits.credits import OverdrawnGrant, overdrawn_grants
 from metering.storage.engine.database import read_snapshot
 from metering.storage.tables import statements
 from pricing.errors import PricingError
-from pricing.plans import PlanCatalogue, PlanTerms
+from pricing.plans import PlanCatalog, PlanTerms
 from pricing.quantities import Quantities
 from simulation.scenario import (
-    CATALOGUE,
+    CATALOG,
     Action,
     Adjust,
     Close,
@@ -86,13 +86,13 @@ from support.presence import present
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 4_102_444_800_000_000
-PLANS = PlanCatalogue(
+PLANS = PlanCatalog(
     PlanTerms(
         plan=row.plan, effective_from=row.since, rank=row.rank, per_seat=row.per_seat, fee_cents=row.fee_cents,
         included_credit_nano=row.credit_nano, pay_as_you_go=row.invoiced, credits_pay_elsewhere=row.pays_elsewhere,
         source="simulated",
     )
-    for row in CATALOGUE
+    for row in CATALOG
 )  # fmt: skip
 _BILLED = """
     SELECT series.account_id, SUM(amounts.nano)

@@ -8,7 +8,7 @@ from pydantic import Field
 from metering.answers.fields import Answer, Page, instant_field, optional_instant
 from metering.domain.accounts.accounts import AccountPlans
 from metering.domain.accounts.plan_history import PlanChange, plan_on
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 DefaultRoute = Literal["", "routed", "provider_key", "serverless"]
 
@@ -61,9 +61,9 @@ class AccountPage(Page):
     )
 
 
-def account_answer(of: AccountPlans, today: date, catalogue: PlanCatalogue) -> AccountAnswer:
+def account_answer(of: AccountPlans, today: date, catalog: PlanCatalog) -> AccountAnswer:
     """Return an account with its plan on ``today`` (UTC)."""
-    plan, seats = plan_on(of.changes, today, catalogue)
+    plan, seats = plan_on(of.changes, today, catalog)
     return AccountAnswer.model_validate(
         {
             "name": of.account.name,

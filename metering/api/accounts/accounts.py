@@ -78,7 +78,7 @@ def get_accounts(principal: Reader, service: ServiceNow, page: PageNow) -> Accou
     return page.of(
         AccountPage,
         accounts,
-        answer=lambda each: account_answer(each, today, service.catalogue),
+        answer=lambda each: account_answer(each, today, service.catalog),
         key=lambda each: [each.account.name],
         question=_LIST,
     )
@@ -98,7 +98,7 @@ def post_account(principal: Admin, service: ServiceNow, body: NewAccount) -> Acc
     now = service.clock()
     plan = None
     if body.plan is not None:
-        service.catalogue.check_seats(body.plan, 1)
+        service.catalog.check_seats(body.plan, 1)
         plan = PlanChange(first_date(month_of(now)), body.plan)
     row = declare_account(service.engine, body.name, default_route=body.default_route, plan=plan, now=now)
     return _answer(service, AccountPlans(row, [] if plan is None else [plan]))
@@ -134,7 +134,7 @@ def patch_account(principal: Admin, service: ServiceNow, account: AccountName, b
 
 
 def _answer(service: Service, of: AccountPlans) -> AccountAnswer:
-    return account_answer(of, _today(service), service.catalogue)
+    return account_answer(of, _today(service), service.catalog)
 
 
 def _today(service: Service) -> date:

@@ -59,10 +59,10 @@ def post_plan(principal: Admin, service: ServiceNow, account: AccountName, body:
     now = service.clock()
     effective = date_of(day_of(now)) if body.effective is None else query.day("body.effective", body.effective)
     change = PlanChange(effective, body.plan, body.seats)
-    set_plan(service.engine, name, change, service.catalogue, now=now)
-    return _plan_in_month(service, name, query.month("query.month", None, now), unknown_plan_terms(change, service.catalogue))
+    set_plan(service.engine, name, change, service.catalog, now=now)
+    return _plan_in_month(service, name, query.month("query.month", None, now), unknown_plan_terms(change, service.catalog))
 
 
 def _plan_in_month(service: Service, name: str, month: int, warnings: Sequence[str] = ()) -> AccountPlanAnswer:
     changes = list_plan_changes(service.engine, name)
-    return account_plan_answer(name, plan_month(changes, month, service.catalogue), changes, warnings)
+    return account_plan_answer(name, plan_month(changes, month, service.catalog), changes, warnings)

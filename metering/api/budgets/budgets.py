@@ -123,7 +123,7 @@ def get_budgets(principal: Reader, service: ServiceNow, page: PageNow, account: 
     question = ["budgets", None if owner is None else owner.id]
     budgets = list_budgets(
         service.engine,
-        service.catalogue,
+        service.catalog,
         now=service.clock(),
         account=None if owner is None else owner.name,
         after=int(page.start(question, [0])[0]),
@@ -145,7 +145,7 @@ def post_budget(principal: Admin, service: ServiceNow, body: NewBudget) -> Budge
     account = principal.find_account(service, body.account)
     fields = body.model_dump(exclude={"account", "amount_usd"}, exclude_unset=True)
     terms = apply_changes(BudgetTerms(amount_nano=_amount_nano(body.amount_usd)), _terms_in(fields))
-    budget = create_budget(service.engine, account.name, terms, _author(principal, service), service.catalogue)
+    budget = create_budget(service.engine, account.name, terms, _author(principal, service), service.catalog)
     return _answer(service, budget)
 
 
@@ -154,7 +154,7 @@ def get_budget(principal: Reader, service: ServiceNow, budget: BudgetId, on: OnP
     """Show a budget with its state and all its revisions."""
     day = None if on is None else day_number(query.day("query.on", on))
     details, revisions = show_budget(
-        service.engine, budget, service.catalogue, now=service.clock(), day=day, owner=_owner(principal)
+        service.engine, budget, service.catalog, now=service.clock(), day=day, owner=_owner(principal)
     )
     return budget_history_answer(details, revisions)
 
@@ -172,7 +172,7 @@ def patch_budget(principal: Admin, service: ServiceNow, budget: BudgetId, body: 
     """
     changes = _terms_in(body.model_dump(exclude_unset=True))
     author, owner = _author(principal, service), _owner(principal)
-    return _answer(service, change_budget(service.engine, budget, changes, author, service.catalogue, owner=owner))
+    return _answer(service, change_budget(service.engine, budget, changes, author, service.catalog, owner=owner))
 
 
 @router.delete(

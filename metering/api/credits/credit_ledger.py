@@ -84,7 +84,7 @@ def get_balance(
     name = principal.find_account(service, account).name
     instant = service.clock() if at is None else query.instant("query.at", at)
     query.month("query.at", format_month(month_of(instant)), service.clock())
-    return credit_balance_answer(credits_at(service.engine, name, instant, service.catalogue))
+    return credit_balance_answer(credits_at(service.engine, name, instant, service.catalog))
 
 
 @router.post(
@@ -100,7 +100,5 @@ def post_void(principal: Admin, service: ServiceNow, body: CreditsToVoid) -> Voi
     """Void what is left of a grant, or a part of it. Credits that usage has burned are not left."""
     name = principal.find_account(service, body.account).name
     amount = None if body.amount_usd is None else parse_usd(body.amount_usd, unit_per_usd=NANO_PER_USD)
-    entry = void_credits(
-        service.engine, name, body.reference, amount, service.catalogue, reason=body.reason, now=service.clock()
-    )
+    entry = void_credits(service.engine, name, body.reference, amount, service.catalog, reason=body.reason, now=service.clock())
     return voided_credits_answer(name, entry)

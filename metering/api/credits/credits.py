@@ -80,7 +80,7 @@ def get_credits(
     """Show what credits paid of an account's usage in a month, in burn order, and what is left."""
     name = principal.find_account(service, account).name
     shown = query.month("query.month", month, service.clock())
-    return credits_answer(show_credits(service.engine, name, shown, service.catalogue))
+    return credits_answer(show_credits(service.engine, name, shown, service.catalog))
 
 
 @router.post(
@@ -117,4 +117,4 @@ def post_used_elsewhere(principal: Admin, service: ServiceNow, body: CreditsUsed
     month = query.month("body.month", body.month, now)
     amount = parse_usd(body.amount_usd, unit_per_usd=NANO_PER_USD)
     record_used_elsewhere(service.engine, name, month, amount, reason=body.reason, now=now)
-    return credits_answer(show_credits(service.engine, name, month, service.catalogue))
+    return credits_answer(show_credits(service.engine, name, month, service.catalog))

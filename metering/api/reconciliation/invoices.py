@@ -191,7 +191,7 @@ def post_invoice(
     row = principal.find_account(service, account)
     now = service.clock()
     imported = import_invoice(service.engine, io.BytesIO(body), replace(order, account=row.name), now=now)
-    readings = read_total(service.engine, imported.invoice, service.catalogue, now=now)
+    readings = read_total(service.engine, imported.invoice, service.catalog, now=now)
     return imported_invoice_answer(replace(imported, readings=readings), {row.id: row.name})
 
 

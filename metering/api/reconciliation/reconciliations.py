@@ -119,7 +119,7 @@ def post_run(principal: Admin, service: ServiceNow, body: NewReconciliationRun) 
     report = reconcile(
         service.engine,
         body.invoice,
-        service.catalogue,
+        service.catalog,
         tolerance=tolerance,
         settings=service.settings.reconcile,
         reading=None if body.reads is None else TotalReading(body.reads),
@@ -238,7 +238,7 @@ def post_decision(
     if body.reads is not None:
         settings = service.settings.reconcile
         variance = choose_reading(
-            service.engine, variance, TotalReading(body.reads), service.catalogue, settings=settings, now=now
+            service.engine, variance, TotalReading(body.reads), service.catalog, settings=settings, now=now
         )
     resolve_variance(service.engine, variance, body.state, who=who, reason=body.reason, correct=body.correct, now=now)
     return explained_variance_answer(explain_variance(service.engine, variance))

@@ -47,7 +47,7 @@ def post_close(
     """
     name = principal.find_account(service, account).name
     now = service.clock()
-    how = CloseOptions(service.catalogue, allow_unpriced, with_earlier)
+    how = CloseOptions(service.catalog, allow_unpriced, with_earlier)
     closed = close_month(service.engine, name, query.month("path.month", month, now), how, now=now)
     return closed_statement_answer(closed)
 
@@ -62,5 +62,5 @@ def get_changes(principal: Reader, service: ServiceNow, account: AccountName, mo
     """Compare a closed month with the same month computed now, and show the corrections that carry the difference."""
     name = principal.find_account(service, account).name
     now = service.clock()
-    drift = compare_closed_month(service.engine, name, query.month("path.month", month, now), service.catalogue, now=now)
+    drift = compare_closed_month(service.engine, name, query.month("path.month", month, now), service.catalog, now=now)
     return statement_changes_answer(drift)

@@ -69,7 +69,7 @@ def get_statements(
     question = ["statements", wanted.account, status]
     last_name, last_month = page.start(question, ["", ""])
     after, now = (str(last_name), str(last_month)), service.clock()
-    found = list_statements(service.engine, wanted, service.catalogue, now=now, after=after, limit=page.rows)
+    found = list_statements(service.engine, wanted, service.catalog, now=now, after=after, limit=page.rows)
     return page.of(
         StatementPage,
         found,
@@ -107,7 +107,7 @@ def download_statements(
     billing_month = None if month is None else query.month("query.month", month, service.clock())
     wanted = several_formats(query.listed(formats) or ("csv",), focus_version)
     scope = ArchiveScope(None if row is None else row.name, billing_month, wanted, month_of(service.clock()))
-    found = export_archive(service.engine, scope, service.catalogue, known=parse_if_none_match(if_none_match))
+    found = export_archive(service.engine, scope, service.catalog, known=parse_if_none_match(if_none_match))
     return not_modified(found.tag) if isinstance(found, UnchangedFile) else file_response(found, inline=False)
 
 
@@ -179,7 +179,7 @@ def _file(
     now = service.clock()
     billing_month = query.month("path.month", month, now)
     known = parse_if_none_match(if_none_match)
-    found = export_statement(service.engine, name, billing_month, service.catalogue, wanted, known=known, now=now)
+    found = export_statement(service.engine, name, billing_month, service.catalog, wanted, known=known, now=now)
     if isinstance(found, UnchangedFile):
         return not_modified(found.tag)
     return file_response(found, inline=wanted.name in INLINE_FORMATS)

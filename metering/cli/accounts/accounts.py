@@ -48,7 +48,7 @@ def list_(invocation: Invocation, *, as_json: bool) -> None:
     """List accounts with their current plan."""
     with open_session(invocation) as service:
         today = _today(service)
-        shown = [account_answer(each, today, service.catalogue) for each in list_accounts(service.engine)]
+        shown = [account_answer(each, today, service.catalog) for each in list_accounts(service.engine)]
     if as_json:
         print_json(AccountPage(items=shown, next_cursor=None))
         return
@@ -93,7 +93,7 @@ def create(invocation: Invocation, *, name: str, route: str, plan_name: str | No
         change = None if plan_name is None else PlanChange(first_date(month_of(now)), plan_name)
         declare_account(service.engine, name, default_route=_stored(route), plan=change, now=now)
         _show(service, name, as_json=as_json)
-        for warning in [] if change is None else unknown_plan_terms(change, service.catalogue):
+        for warning in [] if change is None else unknown_plan_terms(change, service.catalog):
             warn(warning)
 
 
@@ -166,12 +166,12 @@ def set_plan_(invocation: Invocation, *, name: str, plan_name: str, seats: int, 
     with open_session(invocation) as service:
         now = service.clock()
         change = PlanChange(since or first_date(month_of(now)), plan_name, seats)
-        set_plan(service.engine, name, change, service.catalogue, now=now)
-        _show_plan(service, name, month_of(now), unknown_plan_terms(change, service.catalogue), as_json=as_json)
+        set_plan(service.engine, name, change, service.catalog, now=now)
+        _show_plan(service, name, month_of(now), unknown_plan_terms(change, service.catalog), as_json=as_json)
 
 
 def _show(service: Service, name: str, *, as_json: bool) -> None:
-    answer = account_answer(show_account_plans(service.engine, name), _today(service), service.catalogue)
+    answer = account_answer(show_account_plans(service.engine, name), _today(service), service.catalog)
     if as_json:
         print_json(answer)
         return
@@ -185,7 +185,7 @@ def _show(service: Service, name: str, *, as_json: bool) -> None:
 
 def _show_plan(service: Service, name: str, month: int, warnings: Sequence[str] = (), *, as_json: bool) -> None:
     changes = list_plan_changes(service.engine, name)
-    answer = account_plan_answer(name, plan_month(changes, month, service.catalogue), changes, warnings)
+    answer = account_plan_answer(name, plan_month(changes, month, service.catalog), changes, warnings)
     if as_json:
         print_json(answer)
     else:

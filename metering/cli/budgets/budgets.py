@@ -124,7 +124,7 @@ def create(invocation: Invocation, options: BudgetOptions) -> None:
     """
     terms = apply_changes(BudgetTerms(amount_nano=options.amount or 0), _terms_in(options))
     with open_session(invocation) as service:
-        details = create_budget(service.engine, options.account, terms, _author(service), service.catalogue)
+        details = create_budget(service.engine, options.account, terms, _author(service), service.catalog)
         warnings = _warnings(service, details)
     _show(details, warnings, as_json=options.as_json)
 
@@ -136,7 +136,7 @@ def create(invocation: Invocation, options: BudgetOptions) -> None:
 def list_(invocation: Invocation, *, account: str | None, as_json: bool) -> None:
     """List budgets with the state of their current period."""
     with open_session(invocation) as service:
-        details = list_budgets(service.engine, service.catalogue, now=service.clock(), account=account)
+        details = list_budgets(service.engine, service.catalog, now=service.clock(), account=account)
     page = BudgetPage(items=[budget_answer(each) for each in details], next_cursor=None)
     if as_json:
         print_json(page)
@@ -155,7 +155,7 @@ def show(invocation: Invocation, *, budget: int, day: date | None, as_json: bool
     """Show the state, forecast and revisions of a budget, by its id."""
     with open_session(invocation) as service:
         number = None if day is None else day_number(day)
-        details, revisions = show_budget(service.engine, budget, service.catalogue, now=service.clock(), day=number)
+        details, revisions = show_budget(service.engine, budget, service.catalog, now=service.clock(), day=number)
     answer = budget_history_answer(details, revisions)
     if as_json:
         print_json(answer)
@@ -179,7 +179,7 @@ def change(invocation: Invocation, options: BudgetOptions) -> None:
     at once. A new amount raises its alerts again.
     """
     with open_session(invocation) as service:
-        details = change_budget(service.engine, options.budget, _terms_in(options), _author(service), service.catalogue)
+        details = change_budget(service.engine, options.budget, _terms_in(options), _author(service), service.catalog)
         warnings = _warnings(service, details)
     _show(details, warnings, as_json=options.as_json)
 

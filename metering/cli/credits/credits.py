@@ -58,7 +58,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, as_json: bo
     with open_session(invocation) as service:
         shown = month or month_of(service.clock())
         check_month_in_range(shown, service.clock())
-        summary = show_credits(service.engine, account, shown, service.catalogue)
+        summary = show_credits(service.engine, account, shown, service.catalog)
     _print(credits_answer(summary), as_json=as_json)
 
 
@@ -122,7 +122,7 @@ def used_elsewhere(invocation: Invocation, *, account: str, month: int, amount: 
         now = service.clock()
         check_month_in_range(month, now)
         record_used_elsewhere(service.engine, account, month, amount, reason=reason, now=now)
-        summary = show_credits(service.engine, account, month, service.catalogue)
+        summary = show_credits(service.engine, account, month, service.catalog)
     _print(credits_answer(summary), as_json=as_json)
 
 

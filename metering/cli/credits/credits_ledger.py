@@ -55,7 +55,7 @@ def balance(invocation: Invocation, *, account: str, instant: int | None, as_jso
         now = service.clock()
         at = now if instant is None else instant
         check_month_in_range(month_of(at), now)
-        answer = credit_balance_answer(credits_at(service.engine, account, at, service.catalogue))
+        answer = credit_balance_answer(credits_at(service.engine, account, at, service.catalog))
     if as_json:
         print_json(answer)
         return
@@ -79,7 +79,7 @@ def balance(invocation: Invocation, *, account: str, instant: int | None, as_jso
 def void(invocation: Invocation, *, account: str, reference: str, amount: int | None, reason: str, as_json: bool) -> None:
     """Void what is left of ACCOUNT's grant REFERENCE, or a part of it. Credits already applied to usage are not affected."""
     with open_session(invocation) as service:
-        entry = void_credits(service.engine, account, reference, amount, service.catalogue, reason=reason, now=service.clock())
+        entry = void_credits(service.engine, account, reference, amount, service.catalog, reason=reason, now=service.clock())
     answer = voided_credits_answer(account, entry)
     if as_json:
         print_json(answer)

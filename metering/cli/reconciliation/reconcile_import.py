@@ -140,7 +140,7 @@ def finish_import(service: Service, imported: ImportedInvoice, *, run: bool, as_
     """Show the result of an import; with ``run``, reconcile the invoice and exit as ``run`` does."""
     account_id = imported.invoice.account_id
     names = account_names(service.engine, [account_id])
-    readings = read_total(service.engine, imported.invoice, service.catalogue, now=service.clock())
+    readings = read_total(service.engine, imported.invoice, service.catalog, now=service.clock())
     imported = replace(imported, readings=readings)
     if not run:
         if as_json:

@@ -94,7 +94,7 @@ def run_reconciliation(
     return reconcile(
         service.engine,
         invoice_id,
-        service.catalogue,
+        service.catalog,
         tolerance=tolerance,
         settings=service.settings.reconcile,
         reading=reading,

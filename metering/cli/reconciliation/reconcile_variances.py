@@ -86,7 +86,7 @@ def resolve(
         now, settings = service.clock(), service.settings.reconcile
         if reads is not None:
             reading = TotalReading(reads)
-            variance = choose_reading(service.engine, variance, reading, service.catalogue, settings=settings, now=now)
+            variance = choose_reading(service.engine, variance, reading, service.catalog, settings=settings, now=now)
         found = resolve_variance(service.engine, variance, state, who=who, reason=reason, correct=correct, now=now)
         if as_json:
             print_json(explained_variance_answer(explain_variance(service.engine, variance)))

@@ -67,7 +67,7 @@ def adjustments(invocation: Invocation, *, account: str, as_json: bool) -> None:
 def reopen_check(invocation: Invocation, *, account: str, month: int, as_json: bool) -> None:
     """Compare ACCOUNT's closed MONTH with the month computed now, and show the corrections that carry the difference."""
     with open_session(invocation) as service:
-        drift = compare_closed_month(service.engine, account, month, service.catalogue, now=service.clock())
+        drift = compare_closed_month(service.engine, account, month, service.catalog, now=service.clock())
     answer = statement_changes_answer(drift)
     if as_json:
         print_json(answer)

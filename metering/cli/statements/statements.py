@@ -67,7 +67,7 @@ statements.add_command(export)
 def list_(invocation: Invocation, *, account: str | None, status: str | None, as_json: bool) -> None:
     """List the statements of all months with usage, an adjustment or a fee, and of all closed months."""
     with open_session(invocation) as service:
-        listed = list_statements(service.engine, StatementFilter(account, status), service.catalogue, now=service.clock())
+        listed = list_statements(service.engine, StatementFilter(account, status), service.catalog, now=service.clock())
     found = [each.statement for each in listed]
     if as_json:
         print_json(StatementPage(items=[statement_summary_answer(each) for each in found], next_cursor=None))
@@ -94,7 +94,7 @@ def show(invocation: Invocation, *, account: str, month: int | None, canonical: 
             click.echo(canonical_statement(service.engine, account, shown), nl=False)
             return
         check_month_in_range(shown, service.clock())
-        statement = show_statement(service.engine, account, shown, service.catalogue, now=service.clock())
+        statement = show_statement(service.engine, account, shown, service.catalog, now=service.clock())
     if as_json:
         print_json(statement_answer(statement))
     else:
@@ -116,7 +116,7 @@ def close(invocation: Invocation, choices: _CloseChoices) -> None:
     A month can be closed once it is over. Closing it again shows the same statement.
     """
     with open_session(invocation) as service:
-        how, now = CloseOptions(service.catalogue, choices.allow_unpriced, choices.with_earlier), service.clock()
+        how, now = CloseOptions(service.catalog, choices.allow_unpriced, choices.with_earlier), service.clock()
         if choices.all_due:
             grace_hours = service.settings.close.grace_hours
             found = list(close_due_months(service.engine, how, grace_hours=grace_hours, now=now))

@@ -129,10 +129,10 @@ def _export(service: Service, choices: _ExportChoices) -> ExportedFile:
         check_month_in_range(choices.month, service.clock())
     if choices.is_archive or choices.account is None or choices.month is None:
         scope = ArchiveScope(choices.account, choices.month, choices.formats, month_of(service.clock()))
-        found = export_archive(service.engine, scope, service.catalogue)
+        found = export_archive(service.engine, scope, service.catalog)
     else:
         wanted, now = choices.formats[0], service.clock()
-        found = export_statement(service.engine, choices.account, choices.month, service.catalogue, wanted, now=now)
+        found = export_statement(service.engine, choices.account, choices.month, service.catalog, wanted, now=now)
     if isinstance(found, UnchangedFile):  # impossible: no tags were passed
         raise ExportFailedError("the export returned no file")
     return found

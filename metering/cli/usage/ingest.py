@@ -170,7 +170,7 @@ def ingest(invocation: Invocation, options: IngestOptions) -> None:
         report = IngestReport()
         if options.account and any(each.path == STDIN or Path(each.path).exists() for each in inputs):
             _ensure_account(service, options.account, report)
-        evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+        evaluator = BudgetEvaluator(service.engine, service.catalog, service.clock)
         try:
             with progress_bar(shown=not options.quiet) as add_input:
                 for each in inputs:
@@ -289,9 +289,9 @@ def _set_plan(service: Service, account: str, plan: str, report: IngestReport) -
         report.remarks.append(f"{sanitize(account)} has no usage yet, so no plan was set; use `metering accounts set-plan`")
         return
     change = PlanChange(first, plan)
-    set_plan(service.engine, account, change, service.catalogue, now=service.clock())
+    set_plan(service.engine, account, change, service.catalog, now=service.clock())
     report.remarks.append(f"{sanitize(account)} is on {plan} from {first}")
-    report.remarks.extend(unknown_plan_terms(change, service.catalogue))
+    report.remarks.extend(unknown_plan_terms(change, service.catalog))
 
 
 def _first_usage(service: Service, account: str) -> date | None:

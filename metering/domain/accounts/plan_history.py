@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from metering.domain.instants import day_number, days_in, first_date, month_of_day, next_month
 from pricing.money import divide_half_away
-from pricing.plans import PlanCatalogue, PlanTerms
+from pricing.plans import PlanCatalog, PlanTerms
 
 FREE = "free"
 
@@ -64,25 +64,25 @@ class PlanMonth(Struct, frozen=True):
     daily_credits: tuple[DailyCredit, ...] = ()
 
 
-def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalogue) -> PlanMonth:
+def plan_month(changes: Sequence[PlanChange], month: int, catalog: PlanCatalog) -> PlanMonth:
     """Return the plans of ``month`` (``YYYYMM``). Of several changes for one day, the last applies.
 
     Raises pricing's InvalidPlanError for a plan that the catalog does not have.
     """
-    schedule = effective_changes(changes, catalogue)
+    schedule = effective_changes(changes, catalog)
     first = first_date(month)
     days = [first + timedelta(days=offset) for offset in range(days_in(month))]
     in_effect = [(day, _in_effect(schedule, day)) for day in days]
     fees = tuple(
         FeeLine(change.plan, change.seats, span[0], len(span), len(days), _fee_cents(change, fee_cents, len(span), len(days)))
-        for (change, fee_cents), span in _spans(in_effect, catalogue)
+        for (change, fee_cents), span in _spans(in_effect, catalog)
         if fee_cents != 0
     )
     best, best_terms = max(
-        ((change, catalogue.terms(change.plan, day)) for day, change in in_effect),
+        ((change, catalog.terms(change.plan, day)) for day, change in in_effect),
         key=lambda item: _credit(*item) or 0,
     )
-    last, last_terms = in_effect[-1][1], catalogue.terms(in_effect[-1][1].plan, in_effect[-1][0])
+    last, last_terms = in_effect[-1][1], catalog.terms(in_effect[-1][1].plan, in_effect[-1][0])
     return PlanMonth(
         month=month,
         plan=last.plan,
@@ -91,13 +91,13 @@ def plan_month(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalog
         included_credit_nano=_credit(best, best_terms),
         credits_pay_elsewhere=best_terms is not None and best_terms.credits_pay_elsewhere,
         invoiced=last_terms is not None and last_terms.pay_as_you_go,
-        daily_credits=_daily_credits(in_effect, catalogue),
+        daily_credits=_daily_credits(in_effect, catalog),
     )
 
 
-def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str]:
+def unknown_plan_terms(change: PlanChange, catalog: PlanCatalog) -> list[str]:
     """Return, as sentences, what the catalog does not have about a plan on its first day."""
-    terms = catalogue.terms(change.plan, change.effective)
+    terms = catalog.terms(change.plan, change.effective)
     remarks = []
     if terms is None or terms.fee_cents is None:
         remarks.append(f"the fee of {change.plan} is unknown; statements show it as unknown and exclude it from the total")
@@ -108,7 +108,7 @@ def unknown_plan_terms(change: PlanChange, catalogue: PlanCatalogue) -> list[str
     return remarks
 
 
-def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -> list[PlanChange]:
+def effective_changes(changes: Sequence[PlanChange], catalog: PlanCatalog) -> list[PlanChange]:
     """Return the changes with the days on which they take effect, oldest first."""
     last_of_day = {change.effective: change for change in sorted(changes, key=lambda change: change.effective)}
     current = PlanChange(date.min, FREE)
@@ -118,7 +118,7 @@ def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -
         if pending is not None and pending.effective <= change.effective:
             current, pending = pending, None
             effective.append(current)
-        if change.effective.day == 1 or catalogue.rank(change.plan) > catalogue.rank(current.plan):
+        if change.effective.day == 1 or catalog.rank(change.plan) > catalog.rank(current.plan):
             current, pending = change, None
             effective.append(current)
         elif (change.plan, change.seats) == (current.plan, current.seats):
@@ -129,9 +129,9 @@ def effective_changes(changes: Sequence[PlanChange], catalogue: PlanCatalogue) -
     return effective if pending is None else [*effective, pending]
 
 
-def plan_on(changes: Sequence[PlanChange], day: date, catalogue: PlanCatalogue) -> tuple[str, int]:
+def plan_on(changes: Sequence[PlanChange], day: date, catalog: PlanCatalog) -> tuple[str, int]:
     """Return the plan and the seats in effect on a day."""
-    change = _in_effect(effective_changes(changes, catalogue), day)
+    change = _in_effect(effective_changes(changes, catalog), day)
     return change.plan, change.seats
 
 
@@ -145,23 +145,23 @@ def _in_effect(schedule: list[PlanChange], day: date) -> PlanChange:
 
 
 def _spans(
-    in_effect: list[tuple[date, PlanChange]], catalogue: PlanCatalogue
+    in_effect: list[tuple[date, PlanChange]], catalog: PlanCatalog
 ) -> Iterator[tuple[tuple[PlanChange, int | None], list[date]]]:
     """Yield runs of days with the same plan, seats and fee; a fee is None if unknown."""
 
     def key(item: tuple[date, PlanChange]) -> tuple[PlanChange, int | None]:
         day, change = item
-        terms = catalogue.terms(change.plan, day)
+        terms = catalog.terms(change.plan, day)
         return change, None if terms is None else terms.fee_cents
 
     for plan_and_fee, group in groupby(in_effect, key):
         yield plan_and_fee, [day for day, _ in group]
 
 
-def _daily_credits(in_effect: list[tuple[date, PlanChange]], catalogue: PlanCatalogue) -> tuple[DailyCredit, ...]:
+def _daily_credits(in_effect: list[tuple[date, PlanChange]], catalog: PlanCatalog) -> tuple[DailyCredit, ...]:
     def key(item: tuple[date, PlanChange]) -> tuple[int, bool]:
         day, change = item
-        terms = catalogue.terms(change.plan, day)
+        terms = catalog.terms(change.plan, day)
         return (0, False) if terms is None else (terms.daily_credit_nano * change.seats, terms.credits_pay_elsewhere)
 
     spans = ((credit, [day for day, _ in group]) for credit, group in groupby(in_effect, key))

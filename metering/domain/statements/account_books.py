@@ -32,7 +32,7 @@ from metering.domain.credits.credits import (
 from metering.domain.instants import day_number, day_of, month_of, month_of_day, next_month
 from metering.domain.statements.statement_lines import UsageSums
 from pricing.money import NANO_PER_CENT, divide_half_away
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 NO_USAGE: Mapping[int, int] = MappingProxyType({})
 
@@ -122,14 +122,14 @@ class AccountBooks(Struct, frozen=True, kw_only=True):
             for offset in range(credit.days)
         } | recorded
 
-    def burn_inputs(self, last: int, catalogue: PlanCatalogue) -> tuple[int, BurnInputs]:
+    def burn_inputs(self, last: int, catalog: PlanCatalog) -> tuple[int, BurnInputs]:
         """Return the first month that credits are burned over, and everything known through ``last``."""
         usage = self.usage_by_origin()
         first = min([last, self.next_open or last, *usage, *self.closed])
         included = {}
         daily: dict[int, CreditGrant] = {}
         for month in months_through(first, last):
-            plan = plan_month(self.plan_changes, month, catalogue)
+            plan = plan_month(self.plan_changes, month, catalog)
             grant = self.included(month, plan)
             if grant is not None:
                 included[month] = grant
@@ -174,14 +174,14 @@ class BookedMonth(Struct, frozen=True, kw_only=True):
     entries: tuple[CreditEntry, ...] = ()
 
 
-def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Iterator[BookedMonth]:
+def open_months(books: AccountBooks, last: int, catalog: PlanCatalog) -> Iterator[BookedMonth]:
     """Yield the open months through ``last``, as if each were closed now, one after the other."""
     start = books.next_open
     if books.closed_through is None:
         start = last if start is None else min(start, last)
     if start is None or start > last:
         return
-    first, inputs = books.burn_inputs(last, catalogue)
+    first, inputs = books.burn_inputs(last, catalog)
     entries = list(books.entries)
     carried = books.carried_cents
     for month in months_through(start, last):
@@ -190,7 +190,7 @@ def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Ite
         paid, corrections = credits_on_statement(month, entries, books.own_usage(month))
         booked = BookedMonth(
             month=month,
-            plan=plan_month(books.plan_changes, month, catalogue),
+            plan=plan_month(books.plan_changes, month, catalog),
             credits=paid,
             other_items=OtherItems(books.adjustments_on(month), corrections, carried),
             entries=tuple(new),
@@ -199,9 +199,9 @@ def open_months(books: AccountBooks, last: int, catalogue: PlanCatalogue) -> Ite
         carried = min(0, divide_half_away(_total_nano(books, booked), NANO_PER_CENT))
 
 
-def usage_payable_nano(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> int:
+def usage_payable_nano(books: AccountBooks, month: int, catalog: PlanCatalog) -> int:
     """Return what a month's statement has of usage and adjustments after credits: as closed, or as it would be closed now."""
-    entries = [*books.entries, *(entry for each in open_months(books, month, catalogue) for entry in each.entries)]
+    entries = [*books.entries, *(entry for each in open_months(books, month, catalog) for entry in each.entries)]
     paid = (each for each in entries if each.kind in (EntryKind.APPLY, EntryKind.RESTORE) and each.billing_month == month)
     usage = sum(amount for (billing_month, _), amount in books.usage.items() if billing_month == month)
     adjusted = sum(each.amount_nano for each in books.adjustments_on(month))

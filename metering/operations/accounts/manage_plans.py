@@ -12,7 +12,7 @@ from metering.operations.steps.find_account import find_account
 from metering.storage.accounts.plans import insert_plan_change, plan_changes_of
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from metering.storage.statements.closed_months import mark_of
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 class MonthClosedError(DomainError):
@@ -24,7 +24,7 @@ class MonthClosedError(DomainError):
 MAX_SEATS = 1_000_000
 
 
-def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatalogue, *, now: int) -> None:
+def set_plan(engine: Engine, name: str, change: PlanChange, catalog: PlanCatalog, *, now: int) -> None:
     """Put an account on a plan from a day on.
 
     Raises MonthClosedError for a day in a closed month, whose statement already includes that day's plan; NotFoundError; and
@@ -32,7 +32,7 @@ def set_plan(engine: Engine, name: str, change: PlanChange, catalogue: PlanCatal
     """
     if not 1 <= change.seats <= MAX_SEATS:
         raise DomainError(f"seats must be from 1 to {MAX_SEATS:,}, not {change.seats:,}")
-    catalogue.check_seats(change.plan, change.seats)
+    catalog.check_seats(change.plan, change.seats)
     with exclusive_write(engine) as connection:
         account = _billable_account(connection, name)
         closed_through = mark_of(connection, account.id).closed_through

@@ -22,7 +22,7 @@ from metering.domain.usage.series import OTHER, SeriesKey
 from metering.operations.steps.read_books import read_books
 from metering.storage.budgets.budget_spend import SeriesSpend, spend_by_day, spend_by_series
 from metering.storage.usage.series import series_by_id
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 Values = tuple[str, ...]
 _IDS_PER_STATEMENT = 500
@@ -53,11 +53,11 @@ class SeriesValues:
 class AccountSpend:
     """The spend of one account, read in one transaction, each period once."""
 
-    def __init__(self, connection: Connection, account_id: int, values: SeriesValues, catalogue: PlanCatalogue) -> None:
+    def __init__(self, connection: Connection, account_id: int, values: SeriesValues, catalog: PlanCatalog) -> None:
         self._connection = connection
         self._account_id = account_id
         self._values = values
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._by_series: dict[tuple[int, int], dict[int, SeriesSpend]] = {}
         self._books: AccountBooks | None = None
         self._by_values: dict[tuple[int, int, Values], dict[Values, SeriesSpend]] = {}
@@ -85,7 +85,7 @@ class AccountSpend:
         They are those of the month's statement: late usage of a closed month counts where it is billed.
         """
         month = month_of_day(period.first_day)
-        return usage_payable_nano(self._account_books(), month, self._catalogue)
+        return usage_payable_nano(self._account_books(), month, self._catalog)
 
     def billed_days(self, days: Iterable[int]) -> set[int]:
         """Return a day of the month in which the usage of each of ``days`` is billed."""

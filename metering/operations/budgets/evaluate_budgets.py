@@ -28,7 +28,7 @@ from metering.storage.budgets.budgets import amount_changes, budgets_by_id, fore
 from metering.storage.charges.hour_sums import delete_hours_of_days
 from metering.storage.charges.touched_days import TouchedDay, delete_touched_days, touched_days_after
 from metering.storage.engine.database import concurrent_write, is_server, read_snapshot
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 # While usage keeps arriving, evaluation takes at most 1/SHARE of the time, so that it does not slow ingest.
 SHARE = 16
@@ -43,9 +43,9 @@ _KEPT_SECONDS = 5.0
 class BudgetEvaluator:
     """Evaluates all budgets of a database. Keeps the budgets and the alerts known to be raised in memory. Thread-safe."""
 
-    def __init__(self, engine: Engine, catalogue: PlanCatalogue, clock: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, catalog: PlanCatalog, clock: Callable[[], int]) -> None:
         self._engine = engine
-        self._catalogue = catalogue
+        self._catalog = catalog
         self._clock = clock
         self._index = BudgetIndex()
         self._values = SeriesValues()
@@ -125,7 +125,7 @@ class BudgetEvaluator:
         """Return the triggers that an account's budgets have reached, and the alerts to raise."""
         days = {row.event_day for row in touched}
         groups = self._index.groups_of(connection, account_id)
-        spend = AccountSpend(connection, account_id, self._values, self._catalogue)
+        spend = AccountSpend(connection, account_id, self._values, self._catalog)
         due = find_due_triggers(groups, spend, days)
         alerts = _trigger_alerts(connection, account_id, due, now) if due else []
         unpriced = {row.event_day for row in touched if row.unpriced}
@@ -138,7 +138,7 @@ class BudgetEvaluator:
         with read_snapshot(self._engine) as connection:
             self._index.refresh(connection)
             groups = self._index.groups_of(connection, account_id)
-            spend = AccountSpend(connection, account_id, self._values, self._catalogue)
+            spend = AccountSpend(connection, account_id, self._values, self._catalog)
             due = find_due_triggers(groups, spend, {now // MICROS_PER_DAY})
             alerts = _trigger_alerts(connection, account_id, due, now) if due else []
             alerts += _forecast_alerts(connection, account_id, spend, now)

@@ -35,7 +35,7 @@ from metering.storage.budgets.budgets import (
     revisions_of,
 )
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 MAX_BUDGETS = 10_000
 
@@ -47,7 +47,7 @@ class Author(Struct, frozen=True):
     now: int
 
 
-def create_budget(engine: Engine, account: str, terms: BudgetTerms, author: Author, catalogue: PlanCatalogue) -> BudgetDetails:
+def create_budget(engine: Engine, account: str, terms: BudgetTerms, author: Author, catalog: PlanCatalog) -> BudgetDetails:
     """Create a budget and evaluate its current period.
 
     Raises NotFoundError for the account, and DomainError if it already has MAX_BUDGETS budgets.
@@ -57,7 +57,7 @@ def create_budget(engine: Engine, account: str, terms: BudgetTerms, author: Auth
         if count_budgets(connection, owner.id) >= MAX_BUDGETS:
             raise DomainError(f"{account!r} has {MAX_BUDGETS:,} budgets, which is the limit; delete some first")
         budget_id = insert_budget(connection, owner.id, now=author.now)
-        return _record(connection, budget_id, 1, terms, author, catalogue)
+        return _record(connection, budget_id, 1, terms, author, catalog)
 
 
 def change_budget(
@@ -65,7 +65,7 @@ def change_budget(
     budget_id: int,
     changes: Mapping[str, Any],
     author: Author,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     *,
     owner: int | None = None,
 ) -> BudgetDetails:
@@ -79,8 +79,8 @@ def change_budget(
         before = _current(connection, budget_id, owner)
         terms = apply_changes(before.terms, changes)
         if terms == before.terms:
-            return _details(connection, [before], author.now, catalogue)[0]
-        return _record(connection, budget_id, before.revision + 1, terms, author, catalogue)
+            return _details(connection, [before], author.now, catalog)[0]
+        return _record(connection, budget_id, before.revision + 1, terms, author, catalog)
 
 
 def delete_budget(engine: Engine, budget_id: int, author: Author, *, owner: int | None = None) -> None:
@@ -93,7 +93,7 @@ def delete_budget(engine: Engine, budget_id: int, author: Author, *, owner: int 
 def show_budget(
     engine: Engine,
     budget_id: int,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     *,
     now: int,
     day: int | None = None,
@@ -109,12 +109,12 @@ def show_budget(
         if day is not None and period is None:
             window = budget.terms.current_period(now).name
             raise NotFoundError(f"budget {budget_id} has no period that contains {date_of(day)}; its window is {window}")
-        return _details(connection, [budget], now, catalogue, period)[0], revisions_of(connection, budget_id)
+        return _details(connection, [budget], now, catalog, period)[0], revisions_of(connection, budget_id)
 
 
 def list_budgets(
     engine: Engine,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     *,
     now: int,
     account: str | None = None,
@@ -125,23 +125,23 @@ def list_budgets(
     with read_snapshot(engine) as connection:
         account_id = None if account is None else find_account(connection, account).id
         budgets = current_budgets(connection, account_id=account_id, after=after, limit=limit)
-        return _details(connection, budgets, now, catalogue)
+        return _details(connection, budgets, now, catalog)
 
 
 def _record(
-    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, author: Author, catalogue: PlanCatalogue
+    connection: Connection, budget_id: int, revision: int, terms: BudgetTerms, author: Author, catalog: PlanCatalog
 ) -> BudgetDetails:
     insert_revision(connection, budget_id, revision, terms, archived=False, by=author.by, now=author.now)
     budget = _current(connection, budget_id, None)
     account = account_with_id(connection, budget.account_id)
     changed = amount_changes(connection, [budget_id])
     about = BudgetSubject(budget, "" if account is None else account.name, changed.get(budget_id, ()))
-    spend = AccountSpend(connection, budget.account_id, SeriesValues(), catalogue)
+    spend = AccountSpend(connection, budget.account_id, SeriesValues(), catalog)
     period = terms.current_period(author.now)
     counted = spend_in(terms, period, spend)
     for trigger in due_triggers(terms, counted.amount_nano, ()):
         raise_alert(connection, trigger_alert(about, period, trigger, counted, author.now), now=author.now)
-    (details,) = _details(connection, [budget], author.now, catalogue)
+    (details,) = _details(connection, [budget], author.now, catalog)
     if details.state.is_current and details.state.forecast_exceeded:
         raise_alert(connection, forecast_alert(about, details.state, author.now), now=author.now)
     return details
@@ -155,7 +155,7 @@ def _current(connection: Connection, budget_id: int, owner: int | None) -> Budge
 
 
 def _details(
-    connection: Connection, budgets: Iterable[Budget], now: int, catalogue: PlanCatalogue, period: Period | None = None
+    connection: Connection, budgets: Iterable[Budget], now: int, catalog: PlanCatalog, period: Period | None = None
 ) -> list[BudgetDetails]:
     values = SeriesValues()
     spends: dict[int, AccountSpend] = {}
@@ -165,7 +165,7 @@ def _details(
     details = []
     for budget in listed:
         if budget.account_id not in spends:
-            spends[budget.account_id] = AccountSpend(connection, budget.account_id, values, catalogue)
+            spends[budget.account_id] = AccountSpend(connection, budget.account_id, values, catalog)
             accounts[budget.account_id] = account_with_id(connection, budget.account_id)
         shown = period or budget.terms.current_period(now)
         number = amount_number(changed.get(budget.id, ()), shown)

@@ -19,7 +19,7 @@ from metering.operations.steps.read_books import read_books, with_usage_by_day
 from metering.storage.alerts.alerts import LastAlert, NewAlert, last_alerts
 from metering.storage.credits.credit_inputs import CreditInputs, CreditsReceived, credit_inputs, credits_received
 from metering.storage.engine.database import exclusive_write, read_snapshot
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 CREDITS_LOW = "credits.low"
 CREDITS_EXHAUSTED = "credits.exhausted"
@@ -34,7 +34,7 @@ NOTHING_SEEN: Mapping[int, CreditInputs] = MappingProxyType({})
 class CreditAlertPolicy(Struct, frozen=True):
     """The plan catalog, and the share of credits left that counts as low."""
 
-    catalogue: PlanCatalogue
+    catalog: PlanCatalog
     low_percent: int = DEFAULT_LOW_PERCENT
 
 
@@ -69,7 +69,7 @@ def evaluate_credits(
             since = received.get(account_id, CreditsReceived())
             # What is used up stays used up until credits come in: no need to read the account's whole history again.
             if last is None or since.changed_at > last.recorded_at:
-                position = _credit_position(connection, account_id, policy.catalogue, now)
+                position = _credit_position(connection, account_id, policy.catalog, now)
                 new += _due_alerts(account_id, position, policy.low_percent, raised, since.granted_at, now=now)
     if not new:
         return CreditEvaluation(0, inputs)
@@ -119,10 +119,10 @@ def _due_alerts(
     return due
 
 
-def _credit_position(connection: Connection, account_id: int, catalogue: PlanCatalogue, now: int) -> _CreditPosition:
+def _credit_position(connection: Connection, account_id: int, catalog: PlanCatalog, now: int) -> _CreditPosition:
     month = month_of(now)
-    books = with_usage_by_day(connection, account_id, read_books(connection, account_id), catalogue)
-    first, inputs = books.burn_inputs(month, catalogue)
+    books = with_usage_by_day(connection, account_id, read_books(connection, account_id), catalog)
+    first, inputs = books.burn_inputs(month, catalog)
     burned = inputs.burn(first, month)
     applied: dict[int, int] = {}
     for each in burned:

@@ -24,7 +24,7 @@ from metering.storage.credits.credits import (
 )
 from metering.storage.engine.database import exclusive_write, read_snapshot
 from pricing.money import MAX_AMOUNT_NANO
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 def grant_credits(engine: Engine, account: str, grant: CreditGrant, *, now: int) -> CreditGrant:
@@ -84,13 +84,13 @@ def record_used_elsewhere(engine: Engine, account: str, month: int, amount_nano:
         insert_used_elsewhere(connection, row.id, month, amount_nano, reason=reason, now=now)
 
 
-def show_credits(engine: Engine, account: str, month: int, catalogue: PlanCatalogue) -> CreditSummary:
+def show_credits(engine: Engine, account: str, month: int, catalog: PlanCatalog) -> CreditSummary:
     """Return an account's credits in a month (``YYYYMM``). Raises NotFoundError."""
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        books = books_for_credits(connection, row.id, catalogue)
-    plan = plan_month(books.plan_changes, month, catalogue)
-    first, inputs = books.burn_inputs(month, catalogue)
+        books = books_for_credits(connection, row.id, catalog)
+    plan = plan_month(books.plan_changes, month, catalog)
+    first, inputs = books.burn_inputs(month, catalog)
     burned = inputs.burn(first, month)
     elsewhere = books.elsewhere.get(month, 0)
     grant = inputs.included.get(month)

@@ -16,7 +16,7 @@ from metering.operations.steps.find_account import find_account
 from metering.operations.steps.read_books import books_for_credits
 from metering.storage.credits.credits import grants_of, ledger_of
 from metering.storage.engine.database import read_snapshot
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 def show_ledger(engine: Engine, account: str, *, after: int = 0, limit: int | None = None) -> list[CreditMovement]:
@@ -33,14 +33,14 @@ def show_ledger(engine: Engine, account: str, *, after: int = 0, limit: int | No
     return listed if limit is None else listed[:limit]
 
 
-def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalogue) -> CreditBalance:
+def credits_at(engine: Engine, account: str, instant: int, catalog: PlanCatalog) -> CreditBalance:
     """Return what was left at an instant, by when usage happened, not by when it was ingested or a month was closed.
 
     Raises NotFoundError.
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        books = books_for_credits(connection, row.id, catalogue)
+        books = books_for_credits(connection, row.id, catalog)
         used_nano = _used_from(connection, row.id, month_start(month_of(instant)), instant)
         used_today_nano = _used_from(connection, row.id, day_of(instant) * MICROS_PER_DAY, instant) if books.usage_by_day else 0
     month = month_of(instant)
@@ -51,8 +51,8 @@ def credits_at(engine: Engine, account: str, instant: int, catalogue: PlanCatalo
         if each.origin_month == month and each.recorded_at <= instant and each.adjusts == OF_USAGE
     )
     grants = _granted_by(books, instant)
-    first, inputs = books.burn_inputs(month, catalogue)
-    plan = plan_month(_plan_changes_by(books, instant), month, catalogue)
+    first, inputs = books.burn_inputs(month, catalog)
+    plan = plan_month(_plan_changes_by(books, instant), month, catalog)
     included, today = books.included(month, plan), day_of(instant)
     daily = {day: grant for day, grant in {**inputs.daily, **books.daily(month, plan)}.items() if day <= today}
     burned = BurnInputs(

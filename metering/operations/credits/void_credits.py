@@ -13,11 +13,11 @@ from metering.operations.steps.read_books import books_for_credits
 from metering.operations.steps.record_credits import OverdrawnError, record_entries
 from metering.storage.engine.database import exclusive_write
 from pricing.dollars import format_nano
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 def void_credits(
-    engine: Engine, account: str, reference: str, amount_nano: int | None, catalogue: PlanCatalogue, *, reason: str, now: int
+    engine: Engine, account: str, reference: str, amount_nano: int | None, catalog: PlanCatalog, *, reason: str, now: int
 ) -> CreditEntry:
     """Void an amount of a grant, or everything left of it (None); return the entry.
 
@@ -30,11 +30,11 @@ def void_credits(
         raise DomainError("the amount to void must be more than zero")
     with exclusive_write(engine) as connection:
         row = find_account(connection, account)
-        books = books_for_credits(connection, row.id, catalogue)
+        books = books_for_credits(connection, row.id, catalog)
         grant = _find(books, account, reference)
         if grant.expires_at is not None and grant.expires_at <= now:
             raise DomainError(f"the grant {reference!r} expired at {format_instant(grant.expires_at)}; nothing is left of it")
-        left = _left(books, grant, catalogue, now)
+        left = _left(books, grant, catalog, now)
         wanted = left if amount_nano is None else amount_nano
         if wanted > left or not left:
             raise OverdrawnError(
@@ -55,10 +55,10 @@ def _find(books: AccountBooks, account: str, reference: str) -> CreditGrant:
     raise NotFoundError(f"{account[:80]!r} has no grant {reference[:80]!r}; see `metering credits show`")
 
 
-def _left(books: AccountBooks, grant: CreditGrant, catalogue: PlanCatalogue, now: int) -> int:
+def _left(books: AccountBooks, grant: CreditGrant, catalog: PlanCatalog, now: int) -> int:
     """Return what is left of a grant, less what open months have used."""
     last = max(month_of(now), books.next_open or 0)
-    pending = [entry for booked in open_months(books, last, catalogue) for entry in booked.entries]
+    pending = [entry for booked in open_months(books, last, catalog) for entry in booked.entries]
     written = sum(entry.amount_nano for entry in books.entries if entry.grant.id == grant.id)
     used = sum(entry.amount_nano for entry in pending if entry.grant.id == grant.id and entry.kind is not EntryKind.EXPIRE)
     # A correction may restore some when the month closes; until that is in the ledger it cannot be voided.

@@ -12,11 +12,11 @@ from metering.operations.reconciliation.compare_sums import compare_sums
 from metering.operations.reconciliation.comparison import Comparison
 from metering.storage.prices.price_tables import load_tables
 from metering.storage.reconciliation.invoices import line_sums
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 def compare_invoice(
-    connection: Connection, invoice: Invoice, catalogue: PlanCatalogue, total: StatementTotal = NO_STATEMENT
+    connection: Connection, invoice: Invoice, catalog: PlanCatalog, total: StatementTotal = NO_STATEMENT
 ) -> Comparison:
     """Return the comparison, reading one state of the database. ``total`` is what a pasted total is compared with."""
     amounts = {kind: amount for kind, (_, amount) in line_sums(connection, invoice.id).items()}
@@ -25,7 +25,7 @@ def compare_invoice(
     if invoice.grain == Grain.REQUEST:
         result = compare_requests(connection, invoice, rates, usage_nano)
     else:
-        result = compare_sums(connection, invoice, rates, usage_nano, catalogue, total)
+        result = compare_sums(connection, invoice, rates, usage_nano, catalog, total)
     add_other_lines(result.findings, amounts)
     lines_nano = result.usage_nano + result.other_nano + sum(amounts.values())
     result.theirs_nano = lines_nano if invoice.total_nano is None or result.valued else invoice.total_nano

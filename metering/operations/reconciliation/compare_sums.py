@@ -23,7 +23,7 @@ from metering.storage.reconciliation.invoices import usage_lines
 from metering.storage.reconciliation.metered_requests import HourRow, UsageRow, hour_rows, usage_rows
 from metering.storage.usage.retired_months import retired_between
 from pricing.money import NANO_PER_CENT
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 def compare_sums(
@@ -31,7 +31,7 @@ def compare_sums(
     invoice: Invoice,
     rates: KnownRates,
     usage_nano: int,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     total: StatementTotal = NO_STATEMENT,
 ) -> Comparison:
     """Return the comparison; ``usage_nano`` is the sum of the invoice's usage lines, ``total`` what a pasted total may be.
@@ -43,7 +43,7 @@ def compare_sums(
         coverage,
         unit_nano=invoice.unit_nano,
         recorded=rates.by_model,
-        known=_known_candidates(connection, invoice, catalogue),
+        known=_known_candidates(connection, invoice, catalog),
         total=total,
     )
     for start, end in parts_of_days(coverage.start, coverage.end):
@@ -103,12 +103,12 @@ def _edges(rows: Iterable[HourRow], coverage: Coverage) -> Iterator[EdgeUsage]:
             yield EdgeUsage(row.hour, row.project, row.provider, row.model, row.requests, row.amount_nano)
 
 
-def _known_candidates(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue) -> list[Candidate]:
+def _known_candidates(connection: Connection, invoice: Invoice, catalog: PlanCatalog) -> list[Candidate]:
     """Return what Hugging Face's total for a month can include in addition to usage: the credits and the fee we know of."""
     month = month_of(invoice.start)
     if invoice.biller != HUGGING_FACE or (invoice.start, invoice.end) != (month_start(month), month_start(next_month(month))):
         return []
-    plan, burned = credits_through(connection, invoice.account_id, month, catalogue)
+    plan, burned = credits_through(connection, invoice.account_id, month, catalog)
     fee_nano = sum((fee.amount_cents or 0) * NANO_PER_CENT for fee in plan.fees)
     known = ((Cause.CREDITS, -burned.applied_nano), (Cause.FEE, fee_nano))
     return [exactly(cause, "", amount) for cause, amount in known if amount]

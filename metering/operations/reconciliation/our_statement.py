@@ -16,10 +16,10 @@ from metering.operations.steps.read_books import read_books, statement_of_accoun
 from metering.storage.accounts.accounts import account_with_id
 from metering.storage.reconciliation.metered_requests import usage_rows
 from pricing.money import NANO_PER_CENT
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
-def our_statement(connection: Connection, invoice: Invoice, catalogue: PlanCatalogue, *, now: int) -> OurStatement | None:
+def our_statement(connection: Connection, invoice: Invoice, catalog: PlanCatalog, *, now: int) -> OurStatement | None:
     """Return our statement of the invoice's month; None for an invoice that cannot be the total of a statement.
 
     What later statements correct about a closed month belongs to it. Corrections because of the invoice itself, or of one that
@@ -31,10 +31,10 @@ def our_statement(connection: Connection, invoice: Invoice, catalogue: PlanCatal
     covers_all = invoice.biller == HUGGING_FACE and not invoice.provider and {*invoice.routes} == {*BILLED_ROUTES}
     if account is None or invoice.format != FORMAT or not (is_whole_month and covers_all) or (invoice.total_nano or 0) < 0:
         return None
-    statement = statement_of_account(connection, account, month, catalogue)
+    statement = statement_of_account(connection, account, month, catalog)
     later = []
     if statement.status == CLOSED:
-        later = later_corrections(read_books(connection, account.id), month, catalogue, now)
+        later = later_corrections(read_books(connection, account.id), month, catalog, now)
     usage, adjusted, paid = (sum(getattr(each, name) for each in later) for name in _CORRECTED)
     own = sum(each.corrected_nano for each in newest_variances(connection, invoice))
     return OurStatement(

@@ -15,13 +15,13 @@ from metering.operations.reconciliation.reconcile import reconcile
 from metering.operations.reconciliation.reconcile_settings import DEFAULT_SETTINGS, ReconcileSettings
 from metering.operations.reconciliation.resolve_variance import NOT_USAGE
 from metering.storage.engine.database import read_snapshot
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
-def read_total(engine: Engine, invoice: Invoice, catalogue: PlanCatalogue, *, now: int) -> tuple[ReadTotal, ...]:
+def read_total(engine: Engine, invoice: Invoice, catalog: PlanCatalog, *, now: int) -> tuple[ReadTotal, ...]:
     """Return a pasted total compared with both readings as they are now; none for any other invoice."""
     with read_snapshot(engine) as connection:
-        statement = our_statement(connection, invoice, catalogue, now=now)
+        statement = our_statement(connection, invoice, catalog, now=now)
         if statement is None:
             return ()
         usage_nano = billable_nano(connection, invoice)
@@ -32,7 +32,7 @@ def choose_reading(
     engine: Engine,
     variance_id: int,
     reading: TotalReading,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     *,
     settings: ReconcileSettings = DEFAULT_SETTINGS,
     now: int,
@@ -48,7 +48,7 @@ def choose_reading(
     report = reconcile(
         engine,
         found.invoice.id,
-        catalogue,
+        catalog,
         tolerance=Tolerance(found.run.tolerance_nano),
         settings=settings,
         reading=reading,

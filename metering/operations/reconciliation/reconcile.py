@@ -47,7 +47,7 @@ from metering.storage.reconciliation.reconciliations import (
     variances_of,
 )
 from pricing.dollars import display_nano
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 VARIANCE_FOUND = "reconciliation.variance_found"
 MAX_REASON = 255
@@ -57,7 +57,7 @@ MAX_VARIANCES_IN_ALERT = 20
 def reconcile(
     engine: Engine,
     invoice_id: int,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     *,
     tolerance: Tolerance | None = None,
     settings: ReconcileSettings = DEFAULT_SETTINGS,
@@ -74,9 +74,9 @@ def reconcile(
         invoice = find_invoice(connection, invoice_id)
         if invoice.superseded_by is not None:
             raise DomainError(f"invoice {invoice.id} is superseded by {invoice.superseded_by}; reconcile that one")
-        statement = our_statement(connection, invoice, catalogue, now=now)
+        statement = our_statement(connection, invoice, catalog, now=now)
         chosen = _reading(connection, invoice, statement, reading)
-        comparison = compare_invoice(connection, invoice, catalogue, StatementTotal(statement, chosen))
+        comparison = compare_invoice(connection, invoice, catalog, StatementTotal(statement, chosen))
     findings = comparison.findings.sorted()
     build_bridge(comparison.ours_nano, comparison.theirs_nano, findings)
     allowed = settings.tolerance_of(invoice.format) if tolerance is None else tolerance

@@ -12,7 +12,7 @@ from metering.outbound.fetch_results import Fetch, offline
 from metering.storage.engine.database import open_database
 from metering.storage.engine.schema_revision import is_empty, require_current_schema
 from pricing.bundled import bundled_plans
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
 class Service(Struct, frozen=True):
@@ -20,7 +20,7 @@ class Service(Struct, frozen=True):
 
     engine: Engine
     ingester: Ingester
-    catalogue: PlanCatalogue
+    catalog: PlanCatalog
     settings: Settings
     clock: Callable[[], int]
     fetch: Fetch = offline

@@ -26,7 +26,7 @@ from metering.storage.engine.database import exclusive_write
 from metering.storage.statements.closed_months import advance_closed_through, last_charge_id, lock_for_close
 from metering.storage.statements.statements import ClosedStatement, insert_statement, statement_of_month
 from pricing.money import NANO_PER_CENT
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 STATEMENT_CLOSED = "statement.closed"
 
@@ -58,7 +58,7 @@ class NothingToCloseError(DomainError):
 class CloseOptions(Struct, frozen=True):
     """``allow_unpriced``: close and flag a month with unpriced usage. ``with_earlier``: close earlier open months first."""
 
-    catalogue: PlanCatalogue
+    catalog: PlanCatalog
     allow_unpriced: bool = False
     with_earlier: bool = False
 
@@ -78,9 +78,9 @@ def close_month(engine: Engine, account: str, month: int, how: CloseOptions, *, 
             stored = statement_of_month(connection, row.id, month)
             if stored is not None:
                 return closed or [stored_statement(connection, stored)]
-            books = with_usage_by_day(connection, row.id, read_books(connection, row.id), how.catalogue)
+            books = with_usage_by_day(connection, row.id, read_books(connection, row.id), how.catalog)
             closing = _month_to_close(row, books, month, how, now)
-            booked = booked_month(books, closing, how.catalogue)
+            booked = booked_month(books, closing, how.catalog)
             closed.append(_close(connection, row, booked, how, now=now))
         if closing == month:
             return closed

@@ -27,7 +27,7 @@ from metering.storage.accounts.accounts import accounts_by_name
 from metering.storage.engine.database import read_snapshot
 from pricing.dollars import format_cents
 from pricing.money import PICO_PER_CENT
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 INDEX = "index.csv"
 INDEX_COLUMNS = (
@@ -54,7 +54,7 @@ class ArchiveScope(Struct, frozen=True):
 
 
 def export_archive(
-    engine: Engine, scope: ArchiveScope, catalogue: PlanCatalogue, *, known: frozenset[str] = frozenset()
+    engine: Engine, scope: ArchiveScope, catalog: PlanCatalog, *, known: frozenset[str] = frozenset()
 ) -> ExportedFile | UnchangedFile:
     """Return the archive, or UnchangedFile if its tag is ``known``.
 
@@ -63,7 +63,7 @@ def export_archive(
     content: SpooledTemporaryFile[bytes] = SpooledTemporaryFile(max_size=_IN_MEMORY_BYTES)  # noqa: SIM115 - returned to the caller
     try:
         with read_snapshot(engine) as connection, zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
-            _fill(archive, connection, scope, catalogue)
+            _fill(archive, connection, scope, catalog)
     except BaseException:
         content.close()
         raise
@@ -76,12 +76,12 @@ def export_archive(
     return ExportedFile(f"statements-{accounts}-{months}.zip", "application/zip", size, tag, content)
 
 
-def _fill(archive: zipfile.ZipFile, connection: Connection, scope: ArchiveScope, catalogue: PlanCatalogue) -> None:
+def _fill(archive: zipfile.ZipFile, connection: Connection, scope: ArchiveScope, catalog: PlanCatalog) -> None:
     """Write the files, then their index."""
     index: list[tuple[Cell, ...]] = []
     used_names: set[str] = {INDEX}
-    for account, month in _statements(connection, scope, catalogue):
-        statement = statement_of_account(connection, account, month, catalogue)
+    for account, month in _statements(connection, scope, catalog):
+        statement = statement_of_account(connection, account, month, catalog)
         for wanted in scope.formats:
             name = _free_name(statement, wanted, used_names)
             chunks = wanted.chunks(detail_of(connection, account, statement, by_day=wanted.by_day))
@@ -107,11 +107,11 @@ def _index_row(statement: Statement, name: str, size: int, digest: str) -> tuple
     )
 
 
-def _statements(connection: Connection, scope: ArchiveScope, catalogue: PlanCatalogue) -> Iterator[tuple[Account, int]]:
+def _statements(connection: Connection, scope: ArchiveScope, catalog: PlanCatalog) -> Iterator[tuple[Account, int]]:
     """Yield (account, month) of each statement, by account name and month."""
     rows = accounts_by_name(connection) if scope.account is None else [find_account(connection, scope.account)]
     for row in rows:
-        months = statement_months(connection, row.id, catalogue, through=scope.through or 0)
+        months = statement_months(connection, row.id, catalog, through=scope.through or 0)
         yield from ((row, month) for month in sorted(months) if scope.month in (None, month))
 
 

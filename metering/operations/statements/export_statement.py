@@ -23,7 +23,7 @@ from metering.storage.charges.daily_usage import daily_usage, rates_of_month
 from metering.storage.engine.database import read_snapshot
 from metering.storage.prices.price_tables import account_table_sources, load_rates, load_tables
 from pricing.list_prices import ListPrices, base_versions
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 from pricing.rates import Rate
 from pricing.tables import DISCOUNT, recorded_until
 
@@ -63,7 +63,7 @@ def export_statement(
     engine: Engine,
     account: str,
     month: int,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     wanted: ExportFormat,
     *,
     known: frozenset[str] = frozenset(),
@@ -76,7 +76,7 @@ def export_statement(
     """
     with read_snapshot(engine) as connection:
         row = find_account(connection, account)
-        statement = statement_of_account(connection, row, month, catalogue)
+        statement = statement_of_account(connection, row, month, catalog)
         statement = statement if now is None else as_of(statement, now)
         tag = _tag_of_closed(statement, wanted)
         if tag and is_known(tag, known):

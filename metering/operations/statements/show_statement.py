@@ -17,7 +17,7 @@ from metering.storage.accounts.accounts import account_named, accounts_by_name
 from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.engine.database import read_snapshot
 from metering.storage.statements.statements import statement_of_month
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 _ACCOUNTS_AT_ONCE = 50
 
@@ -36,13 +36,13 @@ class StatementFilter(Struct, frozen=True):
     status: str | None = None
 
 
-def show_statement(engine: Engine, account: str, month: int, catalogue: PlanCatalogue, *, now: int | None = None) -> Statement:
+def show_statement(engine: Engine, account: str, month: int, catalog: PlanCatalog, *, now: int | None = None) -> Statement:
     """Return the statement of ``month`` (``YYYYMM``); ``now`` flags a month that has not begun.
 
     Raises NotFoundError if the account does not exist.
     """
     with read_snapshot(engine) as connection:
-        statement = statement_of_account(connection, find_account(connection, account), month, catalogue)
+        statement = statement_of_account(connection, find_account(connection, account), month, catalog)
     return statement if now is None else as_of(statement, now)
 
 
@@ -67,7 +67,7 @@ def last_billed_month(engine: Engine, account: str, *, now: int) -> int:
 def list_statements(
     engine: Engine,
     wanted: StatementFilter,
-    catalogue: PlanCatalogue,
+    catalog: PlanCatalog,
     *,
     now: int,
     after: tuple[str, str] = ("", ""),
@@ -83,8 +83,8 @@ def list_statements(
     found: list[ListedStatement] = []
     with read_snapshot(engine) as connection:
         for account in _accounts(connection, wanted.account, after[0]):
-            months = statement_months(connection, account.id, catalogue, through=month_of(now))
-            for statement in statements_of_account(connection, account, sorted(months), catalogue):
+            months = statement_months(connection, account.id, catalog, through=month_of(now))
+            for statement in statements_of_account(connection, account, sorted(months), catalog):
                 is_wanted = wanted.status in (None, statement.status)
                 if is_wanted and (account.name, format_month(statement.month)) > after:
                     found.append(ListedStatement(account.name, statement))

@@ -21,13 +21,13 @@ from metering.storage.credits.credits import grants_of, ledger_of, used_elsewher
 from metering.storage.prices.price_tables import load_rates
 from metering.storage.statements.closed_months import mark_of
 from metering.storage.statements.statements import ClosedStatement, closed_months, statement_of_month
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 from pricing.rates import Rate
 
 
-def books_for_credits(connection: Connection, account_id: int, catalogue: PlanCatalogue) -> AccountBooks:
+def books_for_credits(connection: Connection, account_id: int, catalog: PlanCatalog) -> AccountBooks:
     """Return an account's books with what burning credits needs: the usage of days that may have a daily credit."""
-    return with_usage_by_day(connection, account_id, read_books(connection, account_id), catalogue)
+    return with_usage_by_day(connection, account_id, read_books(connection, account_id), catalog)
 
 
 def read_books(connection: Connection, account_id: int) -> AccountBooks:
@@ -48,20 +48,20 @@ def read_books(connection: Connection, account_id: int) -> AccountBooks:
     )
 
 
-def with_usage_by_day(connection: Connection, account_id: int, books: AccountBooks, catalogue: PlanCatalogue) -> AccountBooks:
+def with_usage_by_day(connection: Connection, account_id: int, books: AccountBooks, catalog: PlanCatalog) -> AccountBooks:
     """Return books with the usage of the days that may have a daily credit; nothing is read if no plan has one."""
     days = [day_of(grant.granted_at) for grant in books.grants if grant.is_daily]
-    if catalogue.first_daily_credit is not None:
-        days.append(day_number(catalogue.first_daily_credit))
+    if catalog.first_daily_credit is not None:
+        days.append(day_number(catalog.first_daily_credit))
     return replace(books, usage_by_day=billable_by_days(connection, account_id, min(days))) if days else books
 
 
-def statement_of_account(connection: Connection, account: Account, month: int, catalogue: PlanCatalogue) -> Statement:
+def statement_of_account(connection: Connection, account: Account, month: int, catalog: PlanCatalog) -> Statement:
     """Return an account's statement of a month, closed or draft."""
     closed = statement_of_month(connection, account.id, month)
     if closed is not None:
         return stored_statement(connection, closed)
-    booked = booked_month(books_for_credits(connection, account.id, catalogue), month, catalogue)
+    booked = booked_month(books_for_credits(connection, account.id, catalog), month, catalog)
     return with_possible_costs(connection, account.id, draft_of(connection, account, booked))
 
 
@@ -71,13 +71,13 @@ def stored_statement(connection: Connection, closed: ClosedStatement) -> Stateme
     return statement_of(record, _rates(connection, record), closed.digest)
 
 
-def booked_month(books: AccountBooks, month: int, catalogue: PlanCatalogue) -> BookedMonth:
+def booked_month(books: AccountBooks, month: int, catalog: PlanCatalog) -> BookedMonth:
     """Return an open month as it would be closed now."""
-    for booked in open_months(books, month, catalogue):
+    for booked in open_months(books, month, catalog):
         if booked.month == month:
             return booked
     # A month before the account's first statement: late usage of it is billed on a later one.
-    plan = plan_month(books.plan_changes, month, catalogue)
+    plan = plan_month(books.plan_changes, month, catalog)
     return BookedMonth(month=month, plan=plan, credits=credits_on_statement(month, (), 0)[0])
 
 
@@ -98,17 +98,17 @@ def unpriced_of_month(connection: Connection, account_id: int, month: int) -> tu
 
 
 def statements_of_account(
-    connection: Connection, account: Account, months: list[int], catalogue: PlanCatalogue
+    connection: Connection, account: Account, months: list[int], catalog: PlanCatalog
 ) -> Iterator[Statement]:
     """Yield an account's statements of ``months``, in order. The books are read once."""
-    books = books_for_credits(connection, account.id, catalogue)
-    drafts = {booked.month: booked for booked in open_months(books, months[-1], catalogue)} if months else {}
+    books = books_for_credits(connection, account.id, catalog)
+    drafts = {booked.month: booked for booked in open_months(books, months[-1], catalog)} if months else {}
     for month in months:
         closed = statement_of_month(connection, account.id, month)
         if closed is not None:
             yield stored_statement(connection, closed)
         else:
-            yield draft_of(connection, account, drafts.get(month) or booked_month(books, month, catalogue))
+            yield draft_of(connection, account, drafts.get(month) or booked_month(books, month, catalog))
 
 
 def _has_late_listed(usage: Sequence[UsageSums]) -> bool:

@@ -13,10 +13,10 @@ from metering.storage.charges.billed_usage import months_with_usage
 from metering.storage.credits.adjustments import adjustments_of
 from metering.storage.statements.closed_months import mark_of
 from metering.storage.statements.statements import closed_months
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 
 
-def statement_months(connection: Connection, account_id: int, catalogue: PlanCatalogue, *, through: int) -> set[int]:
+def statement_months(connection: Connection, account_id: int, catalog: PlanCatalog, *, through: int) -> set[int]:
     """Return the months of an account's statements; ``through`` is the current month.
 
     A month with nothing but a fee counts once it is over. Of an account without any usage, the current one counts, too: its
@@ -30,7 +30,7 @@ def statement_months(connection: Connection, account_id: int, catalogue: PlanCat
     changes = plan_changes_of(connection, account_id)
     with_plan = _months_with_plan(changes, through)
     open_months = (month for month in with_plan if month > closed_through and not (has_usage and month == through))
-    return months | {month for month in open_months if _has_fee(changes, month, catalogue)}
+    return months | {month for month in open_months if _has_fee(changes, month, catalog)}
 
 
 def _months_with_plan(changes: Sequence[PlanChange], through: int) -> list[int]:
@@ -39,5 +39,5 @@ def _months_with_plan(changes: Sequence[PlanChange], through: int) -> list[int]:
     return [] if first is None or first > through else months_through(max(first, FIRST_MONTH), through)
 
 
-def _has_fee(changes: Sequence[PlanChange], month: int, catalogue: PlanCatalogue) -> bool:
-    return bool(plan_month(changes, month, catalogue).fees)
+def _has_fee(changes: Sequence[PlanChange], month: int, catalog: PlanCatalog) -> bool:
+    return bool(plan_month(changes, month, catalog).fees)

@@ -24,7 +24,7 @@ class DatabaseStore:
         self._service = service
         self._source = source
         self._builder = BatchBuilder(service.settings.ingest.declared_tags)
-        self._evaluator = BudgetEvaluator(service.engine, service.catalogue, service.clock)
+        self._evaluator = BudgetEvaluator(service.engine, service.catalog, service.clock)
         self._is_evaluated = True
 
     def store(self, events: Sequence[UsageEvent]) -> None:

@@ -22,7 +22,7 @@ def spend_dollars(client, dollars, event_id, **fields):
 
 def evaluate(api):
     """Evaluate budgets like the server's thread."""
-    return BudgetEvaluator(api.service.engine, api.service.catalogue, api.service.clock).evaluate()
+    return BudgetEvaluator(api.service.engine, api.service.catalog, api.service.clock).evaluate()
 
 
 def alerts(client, **parameters):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from metering.domain.accounts.plan_history import PlanChange, effective_changes, plan_month
 from pricing.bundled import bundled_plans
 from pricing.errors import InvalidPlanError
-from pricing.plans import PlanCatalogue, PlanTerms
+from pricing.plans import PlanCatalog, PlanTerms
 
 NOVEMBER = 202611
 TWO_DOLLARS = 2_000_000_000
@@ -30,7 +30,7 @@ def terms(plan, rank, fee_cents, credit_nano, *, effective=date(2026, 1, 1), pay
     )
 
 
-CATALOGUE = PlanCatalogue(
+CATALOG = PlanCatalog(
     [
         terms("free", 0, 0, 100_000_000, pay_as_you_go=False),
         terms("pro", 1, 900, TWO_DOLLARS),
@@ -40,8 +40,8 @@ CATALOGUE = PlanCatalogue(
 )
 
 
-def month(*changes, of=NOVEMBER, catalogue=CATALOGUE):
-    return plan_month(changes, of, catalogue)
+def month(*changes, of=NOVEMBER, catalog=CATALOG):
+    return plan_month(changes, of, catalog)
 
 
 def test_an_account_without_plan_changes_is_on_the_free_plan():
@@ -104,7 +104,7 @@ def test_five_seats_pool_ten_dollars():
     assert team.included_credit_nano == 10_000_000_000
 
 
-def test_a_fee_that_the_catalogue_does_not_know_is_unknown_not_zero():
+def test_a_fee_that_the_catalog_does_not_know_is_unknown_not_zero():
     (fee,) = month(PlanChange(date(2026, 11, 1), "enterprise", 3)).fees
     assert fee.amount_cents is None
 
@@ -113,7 +113,7 @@ def test_a_credit_of_less_than_ten_cents_is_unknown_not_zero():
     assert plan_month([], 202504, bundled_plans()).included_credit_nano is None
 
 
-def test_a_catalogue_entry_in_mid_month_does_not_split_a_fee_that_stays_the_same():
+def test_a_catalog_entry_in_mid_month_does_not_split_a_fee_that_stays_the_same():
     (fee,) = plan_month([PlanChange(date(2026, 8, 1), "pro")], 202608, bundled_plans()).fees
     assert (fee.days, fee.amount_cents) == (31, 900)
 
@@ -146,7 +146,7 @@ def test_the_days_of_a_months_fees_never_exceed_the_month(changes, number):
 
 @given(changes)
 def test_downgrades_take_effect_on_a_1st_only(changes):
-    effective = effective_changes(changes, CATALOGUE)
+    effective = effective_changes(changes, CATALOG)
     for before, after in pairwise(effective):
-        if CATALOGUE.rank(after.plan) < CATALOGUE.rank(before.plan):
+        if CATALOG.rank(after.plan) < CATALOG.rank(before.plan):
             assert after.effective.day == 1

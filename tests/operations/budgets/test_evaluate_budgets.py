@@ -18,7 +18,7 @@ from pricing.quantities import Quantities
 from support.builders import DAY, SECOND, instant, price_table, rate, usage_event
 
 USD = 1_000_000_000
-CATALOGUE = bundled_plans()
+CATALOG = bundled_plans()
 
 
 class Watched:
@@ -26,15 +26,15 @@ class Watched:
 
     def __init__(self, meter):
         self.meter = meter
-        self.evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
+        self.evaluator = BudgetEvaluator(meter.engine, CATALOG, lambda: meter.now)
 
     def budget(self, dollars, account="acme", **terms):
-        details = create_budget(self.meter.engine, account, budget_terms(dollars, **terms), self.author, CATALOGUE)
+        details = create_budget(self.meter.engine, account, budget_terms(dollars, **terms), self.author, CATALOG)
         return details.budget.id
 
     def change(self, budget_id, dollars, **terms):
         changes = {"amount_nano": dollars * USD, **terms}
-        change_budget(self.meter.engine, budget_id, changes, self.author, CATALOGUE)
+        change_budget(self.meter.engine, budget_id, changes, self.author, CATALOG)
 
     def spend(self, millidollars, time=None, **fields):
         """Ingest one request of this cost: a thousand input tokens cost a millidollar."""
@@ -43,7 +43,7 @@ class Watched:
 
     def state(self, budget_id, on=None):
         day = None if on is None else day_number(date.fromisoformat(on))
-        return show_budget(self.meter.engine, budget_id, CATALOGUE, now=self.meter.now, day=day)[0].state
+        return show_budget(self.meter.engine, budget_id, CATALOG, now=self.meter.now, day=day)[0].state
 
     def raised(self, *types):
         """The alerts in order, as (budget, period, percent). Default: those of thresholds."""
@@ -98,7 +98,7 @@ def test_evaluated_usage_is_not_evaluated_again(watched):
 def test_an_evaluator_continues_after_another_one_deleted_the_evaluated_rows(watched):
     """If SQLite reused ids, a new row would look evaluated."""
     budget = watched.budget(1)
-    other = BudgetEvaluator(watched.meter.engine, CATALOGUE, lambda: watched.meter.now)
+    other = BudgetEvaluator(watched.meter.engine, CATALOG, lambda: watched.meter.now)
     watched.spend(100)
     watched.evaluator.evaluate()
     other.finish()
@@ -252,7 +252,7 @@ def test_falling_spend_withdraws_no_alert_and_raises_none_again(watched):
 
 
 def blocked(watched, *dimensions):
-    rows = blocking_budgets(watched.meter.engine, acme(watched), dimensions, CATALOGUE, now=watched.meter.now)
+    rows = blocking_budgets(watched.meter.engine, acme(watched), dimensions, CATALOG, now=watched.meter.now)
     return [row.id for row in rows]
 
 
@@ -366,7 +366,7 @@ def test_usage_that_a_killed_ingest_left_is_evaluated_by_the_minute_job(watched)
     """Ingest committed but was killed before the evaluation: another process finds the touched days."""
     budget = watched.budget(1)
     watched.spend(1_000, instant("2026-11-05T00:00:00Z") + SECOND)
-    minute = BudgetEvaluator(watched.meter.engine, CATALOGUE, lambda: watched.meter.now)
+    minute = BudgetEvaluator(watched.meter.engine, CATALOG, lambda: watched.meter.now)
     assert minute.evaluate_all() == 3
     assert watched.raised() == [(budget, "2026-11", percent) for percent in (50, 80, 100)]
 

@@ -18,14 +18,14 @@ from support.builders import DAY, HOUR, instant, usage_event
 from support.failing_commits import failing_commit
 from support.webhook_builders import create_endpoint
 
-CATALOGUE = bundled_plans()
+CATALOG = bundled_plans()
 USD = 1_000_000_000
 MIDNIGHT = instant("2026-11-23T00:00:00Z")
 
 
 def budget(meter, dollars=1, **terms):
     author = Author("test", meter.now)
-    return create_budget(meter.engine, "acme", BudgetTerms(amount_nano=dollars * USD, **terms), author, CATALOGUE).budget.id
+    return create_budget(meter.engine, "acme", BudgetTerms(amount_nano=dollars * USD, **terms), author, CATALOG).budget.id
 
 
 def spend(meter, millidollars, **fields):
@@ -49,7 +49,7 @@ def fails(meter, table, call, **options):
 
 @pytest.fixture
 def evaluator(meter):
-    return BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
+    return BudgetEvaluator(meter.engine, CATALOG, lambda: meter.now)
 
 
 THRESHOLDS = [("budget.threshold_reached", "budget:1", percent) for percent in (50, 80)]
@@ -139,7 +139,7 @@ def test_an_unusual_hour_is_raised_by_the_next_call(meter):
 def test_a_new_budget_is_created_with_its_alerts_or_not_at_all(meter):
     spend(meter, 900)
     fails(meter, "alerts", lambda: budget(meter))
-    assert list_budgets(meter.engine, CATALOGUE, now=meter.now) == []
+    assert list_budgets(meter.engine, CATALOG, now=meter.now) == []
     budget(meter)
     assert [(type_, threshold) for type_, _, threshold in raised(meter)] == [
         ("budget.threshold_reached", 50),
@@ -152,9 +152,9 @@ def test_a_change_is_recorded_with_its_alerts_or_not_at_all(meter):
     budget_id = budget(meter, 100)
     change = {"amount_nano": USD, "thresholds": (70,)}
     author = Author("test", meter.now)
-    fails(meter, "alerts", lambda: change_budget(meter.engine, budget_id, change, author, CATALOGUE))
+    fails(meter, "alerts", lambda: change_budget(meter.engine, budget_id, change, author, CATALOG))
     newest = select(func.max(budget_revisions.c.revision))
     assert meter.rows(newest) == [(1,)]
-    change_budget(meter.engine, budget_id, change, author, CATALOGUE)
+    change_budget(meter.engine, budget_id, change, author, CATALOG)
     assert meter.rows(newest) == [(2,)]
     assert raised(meter) == [("budget.threshold_reached", f"budget:{budget_id}", 70)]

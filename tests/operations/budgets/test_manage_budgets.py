@@ -20,7 +20,7 @@ from metering.operations.budgets.manage_budgets import (
 )
 from pricing.bundled import bundled_plans
 
-CATALOGUE = bundled_plans()
+CATALOG = bundled_plans()
 USD = 1_000_000_000
 ACME = 2
 
@@ -30,15 +30,15 @@ def author(meter):
 
 
 def create(meter, account="acme", **terms):
-    return create_budget(meter.engine, account, BudgetTerms(amount_nano=USD, **terms), author(meter), CATALOGUE).budget.id
+    return create_budget(meter.engine, account, BudgetTerms(amount_nano=USD, **terms), author(meter), CATALOG).budget.id
 
 
 def change(meter, budget_id, owner=None, **changes):
-    return change_budget(meter.engine, budget_id, changes, author(meter), CATALOGUE, owner=owner)
+    return change_budget(meter.engine, budget_id, changes, author(meter), CATALOG, owner=owner)
 
 
 def show(meter, budget_id, **options):
-    return show_budget(meter.engine, budget_id, CATALOGUE, now=meter.now, **options)
+    return show_budget(meter.engine, budget_id, CATALOG, now=meter.now, **options)
 
 
 def day(text):
@@ -90,7 +90,7 @@ def test_for_a_bound_caller_other_budgets_do_not_exist(meter):
             with pytest.raises(NotFoundError, match=f"there is no budget {budget_id}; `metering budgets list` shows all"):
                 call(budget_id)
         call(own)
-    assert [each.budget.id for each in list_budgets(meter.engine, CATALOGUE, now=meter.now)] == [other]
+    assert [each.budget.id for each in list_budgets(meter.engine, CATALOG, now=meter.now)] == [other]
     assert show(meter, other)[0].budget.revision == 1
 
 

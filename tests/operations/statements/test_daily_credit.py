@@ -15,7 +15,7 @@ from metering.operations.credits.grant_credits import show_credits
 from metering.operations.credits.show_credit_ledger import credits_at, show_ledger
 from metering.operations.statements.close_month import CloseOptions, close_month
 from metering.operations.statements.show_statement import show_statement
-from pricing.plans import PlanCatalogue
+from pricing.plans import PlanCatalog
 from pricing.quantities import Quantities
 from pricing.sources.plan_sheet import parse_plans
 from support.builders import instant, usage_event
@@ -51,7 +51,7 @@ plans:
         credits_pay_elsewhere: false
         source: a test
 """
-PLANS = PlanCatalogue(parse_plans(SHEET, name="plans.yaml"))
+PLANS = PlanCatalog(parse_plans(SHEET, name="plans.yaml"))
 CENT = 10_000_000
 OCTOBER, NOVEMBER = 202610, 202611
 

@@ -24,17 +24,15 @@ from support.builders import DAY, HOUR, NOON, instant, price_table, rate, usage_
 
 ACME = 2
 EACH = 120_000
-CATALOGUE = bundled_plans()
+CATALOG = bundled_plans()
 RESPONSE = "ebafdc12cee84cf29c1b"
 SEPTEMBER, OCTOBER = 202609, 202610
 IN_SEPTEMBER = NOON - 60 * DAY
 
 
 def test_assigned_usage_counts_towards_budgets(meter):
-    evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
-    create_budget(
-        meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Author("test", meter.now), CATALOGUE
-    )
+    evaluator = BudgetEvaluator(meter.engine, CATALOG, lambda: meter.now)
+    create_budget(meter.engine, "acme", BudgetTerms(amount_nano=2 * EACH, thresholds=(50,)), Author("test", meter.now), CATALOG)
     meter.ingest(usage_event(account="stranger"))
     assert evaluator.evaluate() == 0
     assign(meter)
@@ -43,7 +41,7 @@ def test_assigned_usage_counts_towards_budgets(meter):
 
 
 def test_unpriced_usage_is_alerted_on_in_the_account(meter):
-    evaluator = BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now)
+    evaluator = BudgetEvaluator(meter.engine, CATALOG, lambda: meter.now)
     meter.ingest(usage_event(account="stranger", model="new"))
     evaluator.evaluate()
     before = meter.count(alerts)
@@ -58,7 +56,7 @@ def test_hourly_sums_include_assigned_usage(meter):
     meter.ingest(usage_event(), usage_event(account="stranger"), usage_event(account="other"))
 
     def summed():
-        BudgetEvaluator(meter.engine, CATALOGUE, lambda: meter.now).finish()
+        BudgetEvaluator(meter.engine, CATALOG, lambda: meter.now).finish()
         for _ in range(100):
             evaluate_hours(meter.engine, lambda: meter.now)
         return dict(meter.rows(select(hour_sums.c.account_id, hour_sums.c.amount_nano).where(hour_sums.c.hour == hour)))
@@ -129,7 +127,7 @@ def retire(meter):
 
 
 def close(meter, month):
-    close_month(meter.engine, "acme", month, CloseOptions(CATALOGUE, with_earlier=True), now=meter.now)
+    close_month(meter.engine, "acme", month, CloseOptions(CATALOG, with_earlier=True), now=meter.now)
 
 
 def test_a_month_can_be_retired_once_its_usage_is_assigned(september, tmp_path):

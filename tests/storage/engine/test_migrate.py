@@ -122,14 +122,14 @@ def test_the_migrated_schema_matches_the_declared_tables_in_the_catalog_of_postg
     """Alembic compares no key and no CHECK: create the declared tables, and compare the system catalogs of both."""
     metadata.create_all(empty)
     postgres_metadata.create_all(empty)
-    for question in CATALOGUE:
-        assert catalogue(bare_meter.engine, question) == catalogue(empty, question) != []
+    for question in CATALOG:
+        assert catalog(bare_meter.engine, question) == catalog(empty, question) != []
 
 
 @pytest.mark.only_on("postgresql")
 def test_the_sequence_of_event_ids_advances_by_a_block(bare_meter):
     increments = "SELECT seqincrement FROM pg_sequence WHERE seqrelid = 'event_ids'::regclass"
-    assert catalogue(bare_meter.engine, increments) == [(EVENT_ID_BLOCK,)]
+    assert catalog(bare_meter.engine, increments) == [(EVENT_ID_BLOCK,)]
 
 
 @pytest.mark.only_on("postgresql")
@@ -219,26 +219,26 @@ def test_grants_and_accounts_from_before_closing_are_migrated_both_ways(empty):
             connection.exec_driver_sql(statement)
     upgrade(empty)
     entries = "SELECT coalesce(grant_id, 0), kind, amount_nano, usage_month, billing_month FROM credit_entries ORDER BY id"
-    assert catalogue(empty, entries) == [
+    assert catalog(empty, entries) == [
         (0, "used_elsewhere", 2, 202610, 202610),
         (3, "grant", 5, 202611, 202611),
     ]
-    assert catalogue(empty, "SELECT id, first_ingest_at, closed_through FROM accounts WHERE id = 7") == [
+    assert catalog(empty, "SELECT id, first_ingest_at, closed_through FROM accounts WHERE id = 7") == [
         (7, 1_700_000_000_000_009, None)
     ]
-    assert catalogue(empty, "SELECT kind, scope FROM credit_grants") == [("purchased", "inference")]
+    assert catalog(empty, "SELECT kind, scope FROM credit_grants") == [("purchased", "inference")]
     downgrade(empty, "0007")
-    assert catalogue(empty, "SELECT kind, amount_nano FROM credit_entries") == [("used_elsewhere", 2)]
+    assert catalog(empty, "SELECT kind, amount_nano FROM credit_entries") == [("used_elsewhere", 2)]
     upgrade(empty)
-    assert len(catalogue(empty, entries)) == 2
+    assert len(catalog(empty, entries)) == 2
 
 
-def catalogue(engine, question):
+def catalog(engine, question):
     with read_snapshot(engine) as connection:
         return sorted(map(tuple, connection.execute(text(question))))
 
 
-CATALOGUE = (
+CATALOG = (
     "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
     " WHERE table_schema = 'public' AND table_name <> 'alembic_version'",
     "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
