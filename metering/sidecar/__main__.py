@@ -8,6 +8,7 @@ import contextlib
 import gc
 import logging
 import os
+import resource
 import secrets
 import sys
 from pathlib import Path
@@ -34,6 +35,9 @@ except ImportError:  # not made for Windows
     run = asyncio.run  # type: ignore[assignment]
 
 ROUTER = "router.huggingface.co"
+_OTHER_FILES = 100
+
+_log = logging.getLogger(__name__)
 
 
 def main() -> int:
@@ -47,6 +51,7 @@ def main() -> int:
     except DomainError as error:
         sys.stderr.write(f"error[{error.code}]: {error}\n")
         return 2
+    _allow_connections(2 * start.settings.max_clients)
     gc.collect()
     gc.freeze()
     try:
@@ -71,6 +76,18 @@ async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journ
         passing, Path(settings.journal), policy, settings.sync_ms, ShipperProcess(text, to_service=bool(start.service))
     )
     await server.serve(start.host, start.port)
+
+
+def _allow_connections(number: int) -> None:
+    """Raise the limit of open files, which is often lower than the number of connections that are allowed."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = number + _OTHER_FILES
+    if soft < wanted:
+        allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+        if allowed < wanted:
+            _log.warning("at most %d files can be open; %d would be needed for %d clients", allowed, wanted, number // 2)
 
 
 def _limits(settings: SidecarSettings) -> ProxyLimits:

@@ -13,6 +13,8 @@ PROJECT, USER, TAGS = b"x-metering-project", b"x-metering-user", b"x-metering-ta
 BILL_TO, SESSION = b"x-hf-bill-to", b"x-hf-session-id"
 MAX_SESSION_LENGTH = 256
 SESSION_TAG, USER_TAG = "session", "user"
+# The session, the user, and how long the first byte took.
+_OWN_TAGS = 3
 
 
 class Caller(Struct, frozen=True):
@@ -90,7 +92,7 @@ def _tags(value: bytes | None) -> dict[str, str]:
     tags: dict[str, str] = {}
     for part in _long_text(value).split(","):
         name, separator, text = part.partition("=")
-        if separator and name.strip() and len(tags) < MAX_TAGS - 2:
+        if separator and name.strip() and len(tags) < MAX_TAGS - _OWN_TAGS:
             tags[name.strip()[:MAX_NAME_LENGTH]] = text.strip()[:MAX_NAME_LENGTH]
     return tags
 

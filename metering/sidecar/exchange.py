@@ -123,6 +123,8 @@ class Exchange:
         elif self._answer is None:
             self._fail(Refusal(504, "upstream_timeout", "the upstream did not answer in time"))
         else:
+            if self._connection is not None:
+                self._connection.drop()
             self.answer_fails(UpstreamError("upstream_timeout", "the upstream's answer stalled"))
 
     # The answer, from the upstream.
@@ -189,6 +191,9 @@ class Exchange:
             self._fail(Refusal(status, error.code, str(error)))
             return
         self._is_answered = True
+        rest = b"" if self._reader is None else self._reader.finish()
+        if rest:
+            self._out.append(self._framing.piece(rest))
         self._meter(None, is_cut=True)
         if self._client is not None:
             self._client.write(b"".join(self._out))
@@ -281,8 +286,13 @@ class Exchange:
 
     async def _start_again(self, data: bytes) -> None:
         connection = await self._connected()
-        if connection is not None:
-            self._ask(connection, data)
+        if connection is None:
+            return
+        if self._client is None or self._is_answered:
+            self.passing.upstream.keep(connection)
+            self._give_up(None)
+            return
+        self._ask(connection, data)
 
     # Ending.
 
@@ -357,6 +367,7 @@ class Exchange:
             input_tokens=self._request.input_tokens,
             text_bytes=0 if reader is None else reader.text_bytes,
             chunks=0 if reader is None else reader.chunks,
+            is_partial=reader is not None and reader.is_partial,
             first_byte_ms=self._first_byte_ms,
             is_stream=reader is not None and reader.is_stream,
             is_cut=is_cut,
@@ -384,9 +395,6 @@ class Exchange:
         held, self._held = self._held or [], None
         self._write_head()
         self._out += [self._framing.piece(piece) for piece in held if piece]
-
-    def _framed(self, piece: bytes) -> bytes:
-        return piece if self.head.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
 
     def _extend_deadline(self) -> None:
         if self._client is not None:

@@ -58,7 +58,7 @@ class OutgoingRequest:
             and facts.model not in refuse_usage
         ):
             self._original = body
-            body = with_usage_asked_for(body)
+            body = with_usage_asked_for(body, facts.stream_options)
         return self._head_for(len(body)) + body
 
     def as_written(self) -> bytes:

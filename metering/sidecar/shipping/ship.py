@@ -21,6 +21,7 @@ _IDLE_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 SET_ASIDE = "set-aside.ndjson"
+DAMAGED = ".damaged"
 
 _decode = msgspec.msgpack.Decoder(UsageEvent).decode
 _log = logging.getLogger(__name__)
@@ -74,8 +75,11 @@ class Shipper:
 
     def _ship_last(self) -> int:
         """Ship what is left after the sidecar has ended. Another one may write to the journal by then."""
+        shipped = self._ship_all(
+            segments(self._folder), is_written=True
+        )  # may take long, while another one must be able to start
         with without_writer(self._folder) as is_free:
-            return self._ship_all(segments(self._folder), is_written=not is_free)
+            return shipped + self._ship_all(segments(self._folder), is_written=not is_free)
 
     def _ship_all(self, found: Sequence[Segment], *, is_written: bool) -> int:
         """Ship segments. The newest one is kept if records may be added to it (``is_written``)."""
@@ -98,13 +102,23 @@ class Shipper:
                 raise
             shipped += len(records)
         if not is_newest:
-            if reader.is_damaged or reader.unread_bytes:
-                _log.warning(
-                    "the end of %s is incomplete: a record was being written when the sidecar ended", segment.path.name
-                )
-            self._open.pop(segment.number).close()
-            segment.path.unlink(missing_ok=True)
+            self._end(segment, reader)
         return shipped
+
+    def _end(self, segment: Segment, reader: SegmentReader) -> None:
+        """Delete a segment of which everything is stored. One with a damaged part is kept under another name."""
+        unread = reader.unread_bytes
+        self._open.pop(segment.number).close()
+        if unread and reader.is_damaged:
+            kept = segment.path.with_suffix(DAMAGED)
+            segment.path.rename(kept)
+            _log.error(
+                "%d bytes of the journal cannot be read; what was before them is stored, and %s is kept", unread, kept.name
+            )
+            return
+        if unread:
+            _log.warning("the end of %s is incomplete: a record was being written when the sidecar ended", segment.path.name)
+        segment.path.unlink(missing_ok=True)
 
     def _reopen(self, number: int) -> None:
         """Read a segment from its start again: what was stored of it counts once."""
