@@ -367,6 +367,7 @@ class Exchange:
             input_tokens=self._request.input_tokens,
             text_bytes=0 if reader is None else reader.text_bytes,
             chunks=0 if reader is None else reader.chunks,
+            is_text=self.wire.is_known,
             is_partial=reader is not None and reader.is_partial,
             first_byte_ms=self._first_byte_ms,
             is_stream=reader is not None and reader.is_stream,

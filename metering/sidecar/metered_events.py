@@ -33,7 +33,8 @@ _TEXT_OPERATIONS = frozenset({"chat", "text_completion", "embeddings", "rerank"}
 class Exchanged(Struct):
     """One exchange as it ended. ``answer`` None: nothing was answered; ``status`` is then the sidecar's own.
 
-    Times are microseconds UTC. ``is_partial``: the usage is the one that a stream began with. ``first_byte_ms`` is how long the first byte of the answer took.
+    Times are microseconds UTC. ``is_text``: it is one of the known APIs, most of which are for text. ``is_partial``: the usage is
+    the one that a stream began with. ``first_byte_ms`` is how long the first byte of the answer took.
     """
 
     id: str
@@ -48,6 +49,7 @@ class Exchanged(Struct):
     input_tokens: int
     text_bytes: int
     chunks: int
+    is_text: bool = True
     is_partial: bool = False
     first_byte_ms: int | None = None
     is_stream: bool = False
@@ -118,6 +120,7 @@ def _record_of(exchanged: Exchanged, statements: dict[str, Any], host: str) -> t
         "key": caller.key,
         "tags": tags,
         "model": "" if exchanged.facts.model else UNKNOWN,
+        "operation": _operation_of_media(answer),
     }
     headers = {}
     for name, value in () if answer is None else answer.headers:
@@ -139,11 +142,17 @@ def _record_of(exchanged: Exchanged, statements: dict[str, Any], host: str) -> t
 
 def _estimated(event: UsageEvent, exchanged: Exchanged) -> UsageEvent:
     """Return the event with tokens estimated from bytes, if it is a request for text that was answered."""
-    if event.operation not in _TEXT_OPERATIONS or not (exchanged.input_tokens or exchanged.text_bytes):
+    if not exchanged.is_text or event.operation not in _TEXT_OPERATIONS or not (exchanged.input_tokens or exchanged.text_bytes):
         return event
     answered = exchanged.text_bytes if event.operation in ("chat", "text_completion") else 0
     quantities = estimated(exchanged.input_tokens, answered, exchanged.chunks)
     return replace(event, quantities=quantities, quantity_grade=QuantityGrade.ESTIMATED, estimate_reason=REASON)
+
+
+def _operation_of_media(answer: AnswerHead | None) -> str:
+    """Return the operation of an answer that is an image or speech itself; empty for others."""
+    media = b"" if answer is None or not 200 <= answer.status < 300 else answer.value(b"content-type")
+    return "image_generation" if media.startswith(b"image/") else "speech" if media.startswith(b"audio/") else ""
 
 
 def _with_estimated_output(event: UsageEvent, exchanged: Exchanged) -> UsageEvent:

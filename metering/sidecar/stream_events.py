@@ -42,7 +42,7 @@ class StreamEvents:
         self._collected = StreamBody()
         self._events = 0
         self._bytes = 0
-        self._smallest = MAX_EVENT_BYTES
+        self._smallest = 2 * MAX_EVENT_BYTES
         self._has_final_usage = False
 
     @property
@@ -58,12 +58,12 @@ class StreamEvents:
     @property
     def text_bytes(self) -> int:
         """About how many bytes of text the events carried: their size, less that of the smallest one for each of them."""
-        return max(0, self._bytes - self._events * self._smallest) if self._events else 0
+        return self._bytes - self._events * self._smallest if self._events else 0
 
     @property
     def events(self) -> int:
-        """The number of events that carried text, about: all but the first and the last."""
-        return max(0, self._events - 2)
+        """The number of events that carried text: all but the first, and those that state something."""
+        return self._events
 
     def feed(self, piece: bytes) -> bytes:
         """Read the next piece; return what is passed on to the client."""
@@ -77,9 +77,9 @@ class StreamEvents:
             return b"" if self._hides_usage else piece
         whole = data if end == len(data) else data[:end]
         self._open = data[end:]
-        self._count(whole)
         if self._is_first or _STATES_SOMETHING.search(whole):
             return self._read(whole, piece)
+        self._count(whole)
         return whole if self._hides_usage else piece
 
     def finish(self) -> bytes:
@@ -91,7 +91,7 @@ class StreamEvents:
         return passed if self._hides_usage else b""
 
     def _count(self, whole: bytes) -> None:
-        """Count the events that carry text. Named ones are deltas; each of the others can be one."""
+        """Count the events that carry text: those without a name, and deltas."""
         for each in (whole,) if whole.count(b"\n\n") == 1 else _END.split(whole):
             event = each.strip(b"\r\n")
             size = len(event)
@@ -114,6 +114,8 @@ class StreamEvents:
         states_something = _STATES_SOMETHING.search(event) is not None
         if states_something or (self._is_first and b"{" in event):
             self._add(event)
+        else:
+            self._count(event)
         if states_something and self._hides_usage and _USAGE.search(event) and _NO_CHOICES.search(event):
             return event[: len(event) - len(event.lstrip(b"\r\n"))]
         return event

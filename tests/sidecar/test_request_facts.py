@@ -35,7 +35,7 @@ def test_a_body_of_unusual_types_states_what_can_be_read():
 
 
 def test_the_model_is_found_in_a_form_and_in_the_start_of_a_long_body():
-    form = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b\r\nContent-Disposition: form-data; name="file"'
+    form = b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-1\r\n--b\r\n'
     assert facts_of_part(form).model == "whisper-1"
     assert facts_of_part(b'{"stream":true,"model" : "m","messages":[{"content":"' + b"x" * 100).model == "m"
     assert facts_of_part(b"\x00\x01").model == ""

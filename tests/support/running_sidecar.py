@@ -93,16 +93,21 @@ class RunningSidecar:
         """Return what ``/-/metrics`` says now."""
         return samples_of(httpx.get(f"{self.address}/-/metrics", trust_env=False).text)
 
-    def events(self, count: int, account: str = "") -> list[LoggedEvent]:
-        """Wait until the database has this many events of an account, or unassigned ones; return them by time."""
+    def events(self, count: int, project: str | None = None, account: str = "acme") -> list[LoggedEvent]:
+        """Wait until the database has this many events of an account (empty: unassigned ones); return them by time."""
 
         def enough() -> list[LoggedEvent] | Literal[False]:
-            found = stored_events(self.url, account)
+            found = stored_events(self.url, account, project)
             return found if len(found) >= count else False
 
         return until(enough, f"not {count} events; {self.text}")
 
-    def settled_events(self, account: str = "") -> list[LoggedEvent]:
+    def event(self, project: str) -> LoggedEvent:
+        """Wait for the one event of a project."""
+        (event,) = self.events(1, project)
+        return event
+
+    def settled_events(self, account: str = "acme") -> list[LoggedEvent]:
         """Stop it, which stores what is in the journal; return all events."""
         assert self.stop() == 0, self.text
         return stored_events(self.url, account)
@@ -129,14 +134,14 @@ class RunningSidecar:
         self.process.wait(PATIENCE)
 
 
-def stored_events(url: str, account: str = "") -> list[LoggedEvent]:
-    """Return the events of an account, or those that are unassigned, by time."""
+def stored_events(url: str, account: str = "acme", project: str | None = None) -> list[LoggedEvent]:
+    """Return the events of an account (empty: those that are unassigned), of one project if stated, by time."""
     engine = open_database(url)
     try:
         names = {name: number for number, name in account_names(engine).items()}
         if account and account not in names:
             return []
         query = EventQuery(names[account] if account else UNASSIGNED_ID, *ALL_TIME)
-        return list_events(engine, query, limit=1_000_000)
+        return [each for each in list_events(engine, query, limit=1_000_000) if project in (None, each.project)]
     finally:
         engine.dispose()
