@@ -61,7 +61,10 @@ class Callers:
         return Caller(account, project, key, user, session, tags)
 
     def _key_label(self, value: bytes) -> str:
-        """Return ``key-`` with a hash of the token, and its last four characters."""
+        """Return ``token-`` with a hash of the token, and its last four characters.
+
+        What begins with ``key-`` looks like a secret, and would be stored as a hash of itself.
+        """
         label = self._labels.get(value)
         if label is None:
             token = value.strip()
@@ -71,7 +74,7 @@ class Callers:
                 return ""
             digest = blake2b(token, key=self._salt, digest_size=6).hexdigest()
             end = token[-4:].decode("ascii", "replace") if len(token) >= 16 else ""
-            label = replace_control_characters(f"key-{digest}-{end}" if end else f"key-{digest}")
+            label = replace_control_characters(f"token-{digest}-{end}" if end else f"token-{digest}")
             if len(self._labels) >= 10_000:
                 self._labels.clear()
             self._labels[value] = label

@@ -33,8 +33,8 @@ _TEXT_OPERATIONS = frozenset({"chat", "text_completion", "embeddings", "rerank"}
 class Exchanged(Struct):
     """One exchange as it ended. ``answer`` None: nothing was answered; ``status`` is then the sidecar's own.
 
-    Times are microseconds UTC. ``is_text``: it is one of the known APIs, most of which are for text. ``is_partial``: the usage is
-    the one that a stream began with. ``first_byte_ms`` is how long the first byte of the answer took.
+    Times are microseconds UTC. ``is_text``: it is a known API, most of which are for text. ``is_partial``: the usage is that
+    of the beginning of a stream. ``first_byte_ms`` is how long the first byte of the answer took.
     """
 
     id: str

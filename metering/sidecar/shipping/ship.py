@@ -57,6 +57,13 @@ class Shipper:
 
     def run(self) -> None:
         """Ship until it is to finish and nothing is left, or nothing can be stored."""
+        try:
+            self._run()
+        finally:
+            for reader in self._open.values():
+                reader.close()
+
+    def _run(self) -> None:
         while True:
             finishing = self._is_told_to_finish()  # asked before looking: what is written afterward is not missed
             try:
