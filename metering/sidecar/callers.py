@@ -68,8 +68,9 @@ class Callers:
         label = self._labels.get(value)
         if label is None:
             token = value.strip()
-            if token[:7].lower() == b"bearer ":
-                token = token[7:].strip()
+            scheme, _, rest = token.partition(b" ")
+            if scheme.lower() == b"bearer":
+                token = rest.strip()
             if not token:
                 return ""
             digest = blake2b(token, key=self._salt, digest_size=6).hexdigest()
