@@ -67,6 +67,7 @@ class Exchange:
         self._held: list[bytes] | None = None
         self._out: list[bytes] = []
         self._framing = AnswerFraming(version=head.version)
+        self._keeps_alive = False
         self._first_byte_ms: int | None = None
         self._is_answered = False
         self._is_metered = False
@@ -300,7 +301,7 @@ class Exchange:
         client = self._client
         if client is not None:
             client.write(data)
-            keep = self._may_keep_alive() and self.is_request_complete and not self._framing.ends_with_close
+            keep = self._keeps_alive and self._may_keep_alive() and not self._framing.ends_with_close
             client.exchange_done(keep_alive=keep)
         self._done()
 
@@ -390,7 +391,8 @@ class Exchange:
         if answer is None or reader is None:
             return
         self._framing = framing = answer_framing(answer, self.head, is_edited=reader.hides_usage)
-        self._out.append(framing.head(answer, keep_alive=self._may_keep_alive()))
+        self._keeps_alive = self._may_keep_alive() and self.is_request_complete
+        self._out.append(framing.head(answer, keep_alive=self._keeps_alive))
 
     def _release_held(self) -> None:
         held, self._held = self._held or [], None

@@ -184,6 +184,8 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 200 or self._sink is None or self._is_complete:
             self._reason, self._headers = b"", []
             return
+        if self._head_bytes > MAX_ANSWER_HEAD_BYTES and self._headers_size() > MAX_ANSWER_HEAD_BYTES:
+            return  # what arrived with the head may be a part of the body
         self._head = answer_head(status, self._reason, self._headers)
         sink = self._sink
         sink.answer_begins(self._head)
@@ -206,6 +208,9 @@ class UpstreamConnection(asyncio.Protocol):
             self._is_broken = True  # what is left of a request must not be read as the next one
         if sink is not None:
             sink.answer_ends(self._trailers)
+
+    def _headers_size(self) -> int:
+        return sum(len(name) + len(value) for name, value in self._headers)
 
     def _fail(self, code: str, message: str) -> None:
         sink = self._sink

@@ -48,6 +48,13 @@ class RawClient:
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)
 
+    def read_until(self, mark: bytes) -> None:
+        """Read until something has arrived, which stays to be read."""
+        while mark not in self._rest:
+            part = self.socket.recv(65_536)
+            assert part, self._rest
+            self._rest += part
+
     def reset(self) -> None:
         """Close the connection with RST."""
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

@@ -96,6 +96,7 @@ class UpstreamServer:
         self.respond = respond
         self.early: Answer | None = None  # an answer that is sent before the body of the request is read
         self.received: list[Asked] = []
+        self.begun = 0  # requests of which the head has arrived
         self.connections = 0
         self.open_connections = 0
         self.port = 0
@@ -189,6 +190,9 @@ class UpstreamServer:
         method, target, _ = first.split(" ")
         headers = [(name.lower(), value.strip()) for name, _, value in (line.partition(":") for line in lines)]
         asked = Asked(head, method, target, headers, b"", number)
+        with self._changed:
+            self.begun += 1
+            self._changed.notify_all()
         early, self.early = self.early, None
         if early is not None:
             self._record(asked)
