@@ -38,6 +38,7 @@ class RawClient:
         self.socket.settimeout(PATIENCE)
         self.socket.connect(("127.0.0.1", port))
         self._rest = b""
+        self._was_whole = True
 
     def __enter__(self) -> Self:
         return self
@@ -75,18 +76,18 @@ class RawClient:
         if read.header("transfer-encoding") == "chunked":
             return self._chunked(read)
         if (length := read.header("content-length")) is not None:
-            return read._replace(body=self.exactly(int(length)), is_complete=len(self._rest) >= 0 and self._was_whole)
+            body = self.exactly(int(length))
+            return read._replace(body=body, is_complete=self._was_whole)
         return read._replace(body=self.rest())
-
-    _was_whole = True
 
     def exactly(self, size: int) -> bytes:
         """Read so many bytes, or as many as there are."""
-        while len(self._rest) < size and (part := self._part()):
-            self._rest += part
-        self._was_whole = len(self._rest) >= size
-        data, self._rest = self._rest[:size], self._rest[size:]
-        return data
+        data = bytearray(self._rest)
+        while len(data) < size and (part := self._part()):
+            data += part
+        self._was_whole = len(data) >= size
+        self._rest = bytes(data[size:])
+        return bytes(data[:size])
 
     def rest(self) -> bytes:
         """Read until the connection ends."""

@@ -95,6 +95,8 @@ class UpstreamServer:
     def __init__(self, respond: Respond, tls: ssl.SSLContext | None = None) -> None:
         self.respond = respond
         self.early: Answer | None = None  # an answer that is sent before the body of the request is read
+        self.reads_bodies = threading.Event()  # while it is not set, bodies of requests stay unread
+        self.reads_bodies.set()
         self.received: list[Asked] = []
         self.begun = 0  # requests of which the head has arrived
         self.connections = 0
@@ -197,6 +199,8 @@ class UpstreamServer:
         if early is not None:
             self._record(asked)
             return await self._answer(writer, reader, asked, early)
+        if not self.reads_bodies.is_set():
+            await asyncio.get_running_loop().run_in_executor(None, self.reads_bodies.wait, PATIENCE)
         asked = asked._replace(body=await _body(reader, asked))
         self._record(asked)
         answer = self._scripted.popleft() if self._scripted else self.respond(asked)

@@ -9,7 +9,7 @@ import msgspec
 
 from metering.cli.invocation import Invocation
 from metering.cli.listening import try_address
-from metering.cli.session import open_session, settings_of
+from metering.cli.session import DatabaseFailureError, open_session, settings_of
 from metering.operations.accounts.manage_accounts import show_account
 from metering.operations.service.sidecar_settings import SidecarStart
 
@@ -59,9 +59,7 @@ def sidecar(
     if port:
         try_address(host, port)
     if not service:
-        with open_session(invocation, create=True, log_level=logging.INFO) as opened:
-            if account:
-                show_account(opened.engine, account)
+        _prepare_database(invocation, account)
     start = SidecarStart(
         host=host,
         port=port,
@@ -79,3 +77,13 @@ def sidecar(
         [sys.executable, "-m", "metering.sidecar", msgspec.json.encode(start).decode()],
         dict(invocation.environment),
     )
+
+
+def _prepare_database(invocation: Invocation, account: str) -> None:
+    """Create the database if there is none, and check the account. A server that is away is no reason to stop applications."""
+    try:
+        with open_session(invocation, create=True, log_level=logging.INFO) as opened:
+            if account:
+                show_account(opened.engine, account)
+    except DatabaseFailureError as error:
+        click.echo(f"warning: {error}; requests are passed on, and events wait in the journal", err=True)
