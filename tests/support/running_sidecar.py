@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Literal, Self
 
 import httpx
+import msgspec
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.usage.logged_events import EventQuery, LoggedEvent
 from metering.operations.accounts.manage_accounts import account_names
+from metering.operations.service.sidecar_settings import SidecarStart
 from metering.operations.usage.list_events import list_events
 from metering.sidecar.journal import segments
 from metering.storage.engine.database import open_database
@@ -27,10 +29,13 @@ _LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
 class RunningSidecar:
     """A sidecar on a free port, in a separate process group. ``url`` is the database; empty: there is none.
 
-    ``environment`` has settings without their prefix ``METERING_SIDECAR_`` in lowercase, and others as they are.
+    ``environment`` has settings without their prefix ``METERING_SIDECAR_`` in lowercase, and others as they are. ``start``: what
+    the command runs in place of itself is started at once, which takes a third of the time.
     """
 
-    def __init__(self, folder: Path, upstream: str, url: str, *options: str, **environment: str) -> None:
+    def __init__(
+        self, folder: Path, upstream: str, url: str, *options: str, start: SidecarStart | None = None, **environment: str
+    ) -> None:
         self.url = url
         self.folder = folder
         self.journal = folder / "journal"
@@ -40,9 +45,12 @@ class RunningSidecar:
         settings = {"METERING_DATABASE_URL": url, "METERING_SIDECAR_JOURNAL": str(self.journal)}
         for name, value in environment.items():
             settings[name if name.isupper() else f"METERING_SIDECAR_{name.upper()}"] = value
+        program = ["metering", "sidecar", "--port", "0", "--upstream", upstream, *options]
+        if start is not None:
+            program = ["metering.sidecar", msgspec.json.encode(start).decode()]
         with self.log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "metering", "sidecar", "--port", "0", "--upstream", upstream, *options],
+                [sys.executable, "-m", *program],
                 cwd=folder,
                 env={**ours, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), **settings},
                 stdout=log,
