@@ -138,6 +138,16 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = self._loop.time() + self._passing.limits.keep_alive_seconds
         self.resume_reading()
 
+    def discard_rest(self) -> None:
+        """Take what is left of a request that was answered early, for a while, then close.
+
+        Closing at once would reset the connection, and the client might never read the answer.
+        """
+        self._exchange = None
+        self._is_closing = True
+        self.deadline = self._loop.time() + self._passing.limits.linger_seconds
+        self.resume_reading()
+
     def abort(self) -> None:
         """Close at once."""
         self._exchange = None
@@ -172,7 +182,7 @@ class ClientConnection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline of a head, of a body or of an idle connection has passed."""
         exchange = self._exchange
-        if exchange is None and not self._head_bytes:
+        if exchange is None and (self._is_closing or not self._head_bytes):
             self.close()
         elif exchange is None or not exchange.is_request_complete:
             self._refuse(Refusal(408, "request_timeout", "the request did not arrive in time"))
