@@ -5,6 +5,9 @@ from typing import Any
 from metering.domain.budgets.blocking import BlockingBudget, CountedRequest
 from metering.domain.budgets.periods import Window
 from metering.domain.instants import first_day
+from metering.sidecar.callers import Caller
+from metering.sidecar.proxy import EnteringRequest
+from metering.sidecar.request_facts import RequestFacts
 from support.builders import NOON
 
 ACME = 7
@@ -36,3 +39,20 @@ def counted(**overrides: Any) -> CountedRequest:
 def times(**overrides: Any) -> dict[str, Any]:
     """Return when a request starts, and when its reservation expires: noon, and an hour later."""
     return {"now": NOON, "expires_at": NOON + 3_600_000_000} | overrides
+
+
+def entering(**overrides: Any) -> EnteringRequest:
+    """Return a chat request of ``acme`` for ``llama`` at together: 100 tokens in, at most 10 out."""
+    facts = {"model": "llama", "max_output_tokens": 10} | overrides.pop("facts", {})
+    caller = {"account": "acme", "project": "", "key": "", "user": "", "session": "", "tags": {}} | overrides.pop("caller", {})
+    fields: dict[str, Any] = {
+        "caller": Caller(**caller),
+        "path": "/v1/chat/completions",
+        "provider": "together",
+        "facts": RequestFacts(**facts),
+        "input_tokens": 100,
+        "body_bytes": 0,
+        "unread_bytes": 0,
+        "started": NOON,
+    }
+    return EnteringRequest(**fields | overrides)
