@@ -33,6 +33,7 @@ WAIT_SECONDS = 1.0
 # A process that is just starting needs a moment to open the database.
 START_SECONDS = 5.0
 MAX_NAMES = 10_000
+_MISSING_SECONDS = 3.0
 
 _log = logging.getLogger(__name__)
 
@@ -66,6 +67,7 @@ class BudgetGate:
     def connect(self, send: Callable[[FromProxy], None]) -> None:
         """Send messages with ``send`` from now on."""
         self._send = send
+        self._names = dict.fromkeys(self._names, self._loop.time())
         self._announce(list(self._names), is_whole=True)
 
     def disconnect(self, send: Callable[[FromProxy], None]) -> None:
@@ -83,6 +85,7 @@ class BudgetGate:
             self._known_until = now + KNOWN_SECONDS
             self.ledger.refresh(message.view.budgets, message.view.as_of)
             self._update(now)
+            self._announce_missing(now)
         news, self._news = self._news, asyncio.Event()
         news.set()
 
@@ -181,6 +184,15 @@ class BudgetGate:
             self._names[name] = now
             self._announce(list(self._names) if is_whole else [name], is_whole=is_whole)
         return now < self._names[name] + WAIT_SECONDS
+
+    def _announce_missing(self, now: float) -> None:
+        """Announce all names again if one is not published although it was announced: a message may have been dropped."""
+        accounts = self._view.accounts
+        if self._view.has_blocking and any(
+            at < now - _MISSING_SECONDS and name not in accounts for name, at in self._names.items()
+        ):
+            self._names = dict.fromkeys(self._names, now)
+            self._announce(list(self._names), is_whole=True)
 
     def _blocks(self, name: str) -> bool:
         account = self._view.accounts.get(name)

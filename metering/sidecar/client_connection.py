@@ -29,6 +29,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._is_closing = False
+        self._is_discarding = False
         self._has_ended = False
         self._paused = False
         self._is_own = False
@@ -144,7 +145,7 @@ class ClientConnection(asyncio.Protocol):
         Closing at once would reset the connection, and the client might never read the answer.
         """
         self._exchange = None
-        self._is_closing = True
+        self._is_discarding = True
         self.deadline = self._loop.time() + self._passing.limits.linger_seconds
         self.resume_reading()
 
@@ -182,7 +183,7 @@ class ClientConnection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline of a head, of a body or of an idle connection has passed."""
         exchange = self._exchange
-        if exchange is None and (self._is_closing or not self._head_bytes):
+        if exchange is None and (self._is_discarding or not self._head_bytes):
             self.close()
         elif exchange is None or not exchange.is_request_complete:
             self._refuse(Refusal(408, "request_timeout", "the request did not arrive in time"))
@@ -243,7 +244,9 @@ class ClientConnection(asyncio.Protocol):
         if self._is_closing:
             return
         self.deadline = 0.0
-        if self._exchange is not None:
+        if self._is_discarding:
+            self.close()
+        elif self._exchange is not None:
             self._exchange.request_complete()
         elif self._is_own:
             self.exchange_done(keep_alive=self._parser.should_keep_alive())
@@ -254,7 +257,10 @@ class ClientConnection(asyncio.Protocol):
             raise BadHeadError("head_too_large", _too_large(limit), 431)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer with an error and close."""
+        """Answer with an error and close; a request that was answered already is given no second answer."""
+        if self._is_discarding:
+            self.close()
+            return
         self._passing.meter.metrics.refused.labels(refusal.code).inc()
         exchange, self._exchange = self._exchange, None
         shape = ErrorShape.OPENAI if exchange is None else exchange.wire.errors

@@ -14,6 +14,7 @@ from metering.sidecar.budget_messages import (
     Announcement,
     AnswerRates,
     AskForRates,
+    FromProxy,
     PublishView,
     decode_from_proxy,
     decode_from_shipping,
@@ -358,7 +359,7 @@ async def test_a_new_process_is_told_all_names_and_where_the_journal_is(monkeypa
 async def test_the_end_of_an_old_process_does_not_cut_off_the_new_one(monkeypatch, caplog):
     shipping = Shipping().connect()
     old = shipping.gate._send
-    newer = []
+    newer: list[FromProxy] = []
     shipping.gate.connect(newer.append)
     shipping.gate.disconnect(old)
     shipping.position = 3

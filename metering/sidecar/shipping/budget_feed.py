@@ -1,6 +1,7 @@
 """Tell the proxy of the budgets that block, and of rates. A thread of its own, so that storing a large batch delays neither.
 
-A view of the budgets is published about once a second, when an account is announced, and soon after events were stored; less
+Nothing is published before the proxy has announced the accounts that it has seen: a view without them would open the gate. Then
+a view of the budgets is published about once a second, when an account is announced, and soon after events were stored; less
 often if reading takes long, but at least every five seconds.
 """
 
@@ -48,6 +49,7 @@ class BudgetFeed:
         self._frames = Frames()
         self._budgets = BlockingBudgets(service.engine, service.catalog, service.clock, service.settings.ingest.declared_tags)
         self._names: set[str] = set()
+        self._is_announced = False
         self._is_asked = False
         self._has_blocking = False
         self._published_position = -1
@@ -64,14 +66,14 @@ class BudgetFeed:
         try:
             while True:
                 now = time.monotonic()
-                if now >= due or (now >= soonest and self._has_news()):
+                if self._is_announced and (now >= due or (now >= soonest and self._has_news())):
                     self._publish()
                     took = time.monotonic() - now
                     soonest = now + min(max(_LEAST_SECONDS, _SHARE * took), _MOST_SECONDS)
                     due = max(soonest, now + _EVERY_SECONDS)
                 # Without budgets that block, there is nothing to publish before the second is over.
                 wait = _LEAST_SECONDS if self._has_blocking else _EVERY_SECONDS
-                until = soonest if self._is_asked else min(due, time.monotonic() + wait)
+                until = soonest if self._is_asked else min(max(due, now), time.monotonic() + wait)
                 if not self._receive(max(0.0, until - time.monotonic())):
                     return
         except OSError as error:
@@ -100,7 +102,8 @@ class BudgetFeed:
             self._names.clear()
         self._names.update(announcement.names)
         self._stored.announced = announcement.position
-        self._is_asked = self._is_asked or bool(announcement.names)
+        self._is_asked = self._is_asked or not self._is_announced or bool(announcement.names)
+        self._is_announced = True
 
     def _answer(self, asked: AskForRates) -> None:
         question = RateQuestion(asked.account, asked.provider, asked.model, asked.operation, asked.is_routed)

@@ -1,6 +1,7 @@
 """A gateway is told what blocking budgets cover and have spent, exactly as of a position of its journal."""
 
 from contextlib import contextmanager
+from typing import Any
 
 from metering.domain.accounts.accounts import UNASSIGNED_ID
 from metering.domain.budgets.blocking import BilledAccount
@@ -20,7 +21,7 @@ NOVEMBER = instant("2026-11-10T00:00:00Z")
 
 
 def block(meter, account="acme", **terms):
-    fields = {"amount_nano": 5 * USD, "action": Action.BLOCK, "block_percent": 100} | terms
+    fields: dict[str, Any] = {"amount_nano": 5 * USD, "action": Action.BLOCK, "block_percent": 100} | terms
     return create_budget(meter.engine, account, BudgetTerms(**fields), Author("a test", meter.now), PLANS).budget.id
 
 

@@ -1,12 +1,20 @@
 """The rates that a request may be charged at are those that it will be charged at, or those of every partner."""
 
+from typing import Any
+
 from metering.operations.budgets.request_rates import RateQuestion, request_rates
 from pricing.tables import Layer
 from support.builders import FROM_2020, instant, price_table, rate
 
 
 def asked(meter, **fields):
-    question = {"account": "acme", "provider": "together", "model": "llama", "operation": "chat", "is_routed": True}
+    question: dict[str, Any] = {
+        "account": "acme",
+        "provider": "together",
+        "model": "llama",
+        "operation": "chat",
+        "is_routed": True,
+    }
     found = request_rates(meter.engine, meter.ingester.price_book(), RateQuestion(**question | fields), now=meter.now)
     return [(each.provider, each.context_from, each.prices["input_tokens"].pico) for each in found]
 
