@@ -24,7 +24,7 @@ from metering.formats.openai_exchange import ROUTER_HOST
 from metering.sidecar.budget_messages import Announcement, AnswerRates, AskForRates, FromProxy, FromShipping
 from metering.sidecar.budget_refusals import budgets_unknown, exceeded
 from metering.sidecar.offered_rates import Offer, OfferedRates
-from metering.sidecar.proxy import EnteringRequest, Hold, now_micros
+from metering.sidecar.proxy import EnteringRequest, Hold, NoHold, now_micros
 from metering.sidecar.refusals import Refusal
 from metering.sidecar.reservation_size import reserved_nano
 
@@ -244,14 +244,4 @@ class _BudgetHold:
             self._gate.ledger.release(self._reservation)
 
 
-class _Uncounted:
-    """The hold of a request that counts in no budget that blocks."""
-
-    def settle(self, event: UsageEvent, position: int | None) -> None:
-        """There is nothing to settle."""
-
-    def release(self) -> None:
-        """There is nothing to release."""
-
-
-_UNCOUNTED = _Uncounted()
+_UNCOUNTED = NoHold()

@@ -112,7 +112,10 @@ class CountedRequest(Struct, frozen=True):
         """Whether the budget covers the request."""
         if self.account_id != budget.account_id or (budget.only_billable and not self.billable):
             return False
-        return all(self._matches(dimension, values) for dimension, values in budget.scope.items())
+        for dimension, values in budget.scope.items():  # noqa: SIM110 - a generator takes twice the time
+            if not self._matches(dimension, values):
+                return False
+        return True
 
     def _matches(self, dimension: str, values: Iterable[str]) -> bool:
         if dimension == "provider":

@@ -135,7 +135,7 @@ class ReservationLedger:
         A budget whose limit is reached lets nothing through, whatever the request costs. With ``enforce`` false, the request is
         counted but never refused.
         """
-        tallies = [tally for tally in self._current(request.account_id, now) if tally.takes(request, now)]
+        tallies = self._covering(request, now)
         if enforce:
             for tally in tallies:
                 used = tally.charged + tally.reserved
@@ -155,8 +155,13 @@ class ReservationLedger:
 
         ``sequence`` is the event's position in the journal; positions never fall. None: it is in no journal.
         """
+        counted = request or reservation.request
+        if counted is reservation.request and reservation in self._open:
+            tallies = reservation.tallies
+        else:
+            tallies = self._covering(counted, reservation.time)
         self.release(reservation)
-        self.charge(request or reservation.request, reservation.time, amount_nano, sequence)
+        self._charge(counted, reservation.time, amount_nano, sequence, tallies)
 
     def release(self, reservation: Reservation) -> None:
         """Give a reservation back. Does nothing if it was settled, released, or has expired."""
@@ -167,11 +172,11 @@ class ReservationLedger:
         for tally in reservation.tallies:
             tally.reserved -= reservation.amount_nano
 
-    def charge(self, request: CountedRequest, time: int, amount_nano: int, sequence: int | None) -> None:
-        """Count what a request cost that started at ``time``."""
+    def _charge(
+        self, request: CountedRequest, time: int, amount_nano: int, sequence: int | None, tallies: Sequence[_Tally]
+    ) -> None:
         if not amount_nano or (sequence is not None and sequence <= self._as_of):
             return
-        tallies = [tally for tally in self._current(request.account_id, time) if tally.takes(request, time)]
         if sequence is None:
             for tally in tallies:
                 tally.lost += amount_nano
@@ -217,6 +222,10 @@ class ReservationLedger:
             tally.spent = budget.spent_nano
         # Otherwise a new period has begun since the view was made: nothing of it was stored by then.
         return tally
+
+    def _covering(self, request: CountedRequest, time: int) -> list[_Tally]:
+        """Return the tallies that count a request which starts at ``time``."""
+        return [tally for tally in self._current(request.account_id, time) if tally.takes(request, time)]
 
     def _current(self, account_id: int, now: int) -> list[_Tally]:
         """Return the tallies of an account, those of ended periods replaced by new ones."""
