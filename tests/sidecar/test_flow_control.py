@@ -74,7 +74,7 @@ def test_an_upload_to_a_slow_upstream_takes_no_memory(sidecar, upstream, project
                 x_metering_project=project,
             )
         )  # fmt: skip
-        sending = threading.Thread(target=lambda: [client.send(piece) for piece in pieces])
+        sending = threading.Thread(target=client.send, args=(b"".join(pieces),))
         sending.start()
         settled(sidecar.memory_bytes)
         assert sending.is_alive(), "it is held back"
