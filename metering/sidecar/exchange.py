@@ -60,7 +60,7 @@ class Exchange:
         """Take a piece of the request's body."""
         request = self._request
         if request.is_streamed and self._connection is not None:
-            self._connection.send(request.framed(piece))
+            self._connection.send(request.passed(piece))
             return
         request.add(piece)
         if request.is_streamed:

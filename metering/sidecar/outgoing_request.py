@@ -28,6 +28,8 @@ class OutgoingRequest:
         self._pieces: list[bytes] = []
         self._size = 0
         self._original = b""
+        self._start = b""
+        self._is_searched = False
         self.is_streamed = not self._may_be_held()
         self.facts = RequestFacts()
         self.input_tokens = 0
@@ -59,8 +61,11 @@ class OutgoingRequest:
         """Keep a piece of the body until it can be sent. One that gets too long is streamed."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size > self._max_held:
+        if self.is_streamed:
+            self._search(piece)
+        elif self._size > self._max_held:
             self.is_streamed = True
+            self._search(b"".join(self._pieces))
 
     def whole(self, refuse_usage: Container[str]) -> bytes:
         """Return the request, which has arrived whole. ``refuse_usage`` are models that cannot be asked for usage."""
@@ -86,10 +91,7 @@ class OutgoingRequest:
         return self._head_for(len(body)) + body
 
     def start(self) -> bytes:
-        """Return the head of a request that is streamed, and read what its start states."""
-        if self._wire.is_inference:
-            self.facts = facts_of_part(b"".join(self._pieces)[:_READ_OF_LONG_BODY])
-            self.input_tokens = prompt_tokens(self.facts)
+        """Return the head of a request that is streamed."""
         return self._head_for(self._head.length)
 
     def waiting(self, *, is_complete: bool) -> bytes:
@@ -98,8 +100,22 @@ class OutgoingRequest:
         self._pieces.clear()
         return data + self.end() if is_complete else data
 
+    def passed(self, piece: bytes) -> bytes:
+        """Read the next piece of a streamed body; return it as it is sent."""
+        self._search(piece)
+        return self.framed(piece)
+
+    def _search(self, piece: bytes) -> None:
+        """Look for the model in the start of a streamed body, which arrives in pieces of any size."""
+        if self._is_searched or not self._wire.is_inference:
+            return
+        self._start += piece[:_READ_OF_LONG_BODY]
+        self.facts = facts_of_part(self._start)
+        if self.facts.model or len(self._start) >= _READ_OF_LONG_BODY:
+            self._is_searched, self._start = True, b""
+
     def framed(self, piece: bytes) -> bytes:
-        """Return a piece of a streamed body as it is sent."""
+        """Return a piece of a streamed body with its framing."""
         return piece if self._head.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
 
     def end(self) -> bytes:

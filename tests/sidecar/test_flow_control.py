@@ -74,7 +74,7 @@ def test_an_upload_to_a_slow_upstream_takes_no_memory(sidecar, upstream, project
                 x_metering_project=project,
             )
         )  # fmt: skip
-        sending = threading.Thread(target=lambda: [client.send(piece) for piece in pieces])
+        sending = threading.Thread(target=client.send, args=(b"".join(pieces),))
         sending.start()
         settled(sidecar.memory_bytes)
         assert sending.is_alive(), "it is held back"
@@ -85,6 +85,26 @@ def test_an_upload_to_a_slow_upstream_takes_no_memory(sidecar, upstream, project
     assert len(upstream.received[0].body) == int(length)
     assert grown(sidecar, before) < 6
     assert sidecar.event(project).status == 200
+
+
+def test_the_model_of_an_upload_is_found_however_its_form_arrives(raw, sidecar, upstream, project):
+    form = (
+        b'--b\r\nContent-Disposition: form-data; name="model"\r\n\r\nwhisper-large\r\n--b\r\n\r\n'
+        + b"x" * 100
+        + b"\r\n--b--\r\n"
+    )
+    head = request_bytes(
+        "/v1/audio/transcriptions", b"", content_length=str(len(form)), content_type="multipart/form-data; boundary=b",
+        x_metering_project=project,
+    )  # fmt: skip
+    begun = upstream.begun
+    raw.send(head + form[:10])
+    upstream.wait_until(lambda: upstream.begun > begun)
+    for place in range(10, len(form), 7):
+        raw.send(form[place : place + 7])
+    assert raw.response().status == 200
+    assert upstream.received[0].body == form
+    assert sidecar.event(project).model == "whisper-large"
 
 
 def test_a_json_body_that_is_too_long_to_be_held_is_passed_on_as_it_arrives(start_sidecar, upstream, project):

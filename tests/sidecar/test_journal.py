@@ -133,7 +133,7 @@ def test_a_full_disk_costs_what_does_not_fit_and_nothing_else(journal, folder, m
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return write(fd, data[:room])
 
-    monkeypatch.setattr(journal_module.os, "write", full)
+    monkeypatch.setattr(os, "write", full)
     assert not journal.append(b"partly written")
     room = 0
     assert not journal.append(b"not written")
@@ -150,7 +150,7 @@ def test_a_full_disk_costs_what_does_not_fit_and_nothing_else(journal, folder, m
 
 def test_a_segment_that_cannot_be_begun_is_not_left_behind(journal, folder, monkeypatch):
     write = os.write
-    monkeypatch.setattr(journal_module.os, "write", lambda fd, data: write(fd, data[:7]))
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:7]))
     assert not journal.append(b"one")
     assert segments(folder) == []
     monkeypatch.undo()
@@ -165,8 +165,8 @@ def test_a_record_that_cannot_be_taken_back_ends_its_segment(journal, folder, mo
     def truncate(fd, size):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(journal_module.os, "write", lambda fd, data: write(fd, data[:4]))
-    monkeypatch.setattr(journal_module.os, "ftruncate", truncate)
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:4]))
+    monkeypatch.setattr(os, "ftruncate", truncate)
     assert not journal.append(b"lost")
     monkeypatch.undo()
     assert journal.append(b"two")
@@ -261,7 +261,7 @@ def test_syncing_a_segment_that_ends_meanwhile_is_no_error(journal, monkeypatch)
         journal.rotate()
         raise OSError(errno.EBADF, os.strerror(errno.EBADF))
 
-    monkeypatch.setattr(journal_module.os, "fdatasync", ended)
+    monkeypatch.setattr(os, "fdatasync", ended)
     journal.sync()
     assert (journal.last_error, journal.is_dirty) == ("", False)
 
@@ -272,7 +272,7 @@ def test_a_disk_that_does_not_sync_is_an_error(journal, monkeypatch):
     def broken(fd):
         raise OSError(errno.EIO, os.strerror(errno.EIO))
 
-    monkeypatch.setattr(journal_module.os, "fdatasync", broken)
+    monkeypatch.setattr(os, "fdatasync", broken)
     journal.sync()
     assert (journal.last_error, journal.is_full) == ("Input/output error", True)
 

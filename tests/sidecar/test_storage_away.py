@@ -117,7 +117,8 @@ def test_a_server_that_is_away_at_the_start_and_goes_away_again_costs_nothing(st
 @pytest.fixture(scope="module")
 def api(new_database, tmp_path_factory):
     """A function that starts `metering serve` unless it runs, the URL of its database, a key for it, and its address."""
-    url, port, servers = new_database(), free_port(), []
+    url, port = new_database(), free_port()
+    servers: list[Serving] = []
     engine = open_database(url)
     token = create_key(engine, NewKey("sidecar", ["ingest"], None), now=NOW)[1]
     engine.dispose()

@@ -164,6 +164,11 @@ def transcription() -> dict[str, Any]:
     return {"text": "Good morning.", "usage": {"type": "duration", "seconds": 9}}
 
 
+def canned_speech() -> Answer:
+    """Spoken text."""
+    return Answer((b"ID3\x04" + bytes(range(256)),), media="audio/mpeg")
+
+
 def openai_error(code: str, message: str) -> dict[str, Any]:
     """An error as OpenAI-compatible providers write it."""
     return {"error": {"message": message, "type": "invalid_request_error", "param": None, "code": code}}
@@ -193,7 +198,7 @@ def canned(asked: Asked) -> Answer:
     made: dict[str, Callable[[], Answer]] = {
         "/responses": lambda: stream_answer(responses_events(model)) if streams else json_answer(responses(model)),
         "/messages": lambda: stream_answer(messages_events(model)) if streams else json_answer(messages(model)),
-        "/audio/speech": lambda: Answer((b"ID3\x04" + bytes(range(256)),), media="audio/mpeg"),
+        "/audio/speech": canned_speech,
         "/embeddings": lambda: json_answer(embeddings(model)),
         "/images/generations": lambda: json_answer(images()),
         "/rerank": lambda: json_answer(rerank(model)),

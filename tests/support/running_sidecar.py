@@ -29,8 +29,8 @@ _LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
 class RunningSidecar:
     """A sidecar on a free port, in a separate process group. ``url`` is the database; empty: there is none.
 
-    ``environment`` has settings without their prefix ``METERING_SIDECAR_`` in lowercase, and others as they are. ``start``: what
-    the command runs in place of itself is started at once, which takes a third of the time.
+    ``environment`` has settings without their prefix ``METERING_SIDECAR_`` in lowercase, and others as they are. ``start``:
+    run at once what the command runs in place of itself, which takes a third of the time.
     """
 
     def __init__(
