@@ -26,8 +26,10 @@ from metering.formats.field_paths import value_at
 from metering.formats.json_records import json_object
 from metering.formats.reading import Reading
 from metering.formats.record_fields import (
+    FAILURE_CODE,
     amount_field,
     count_field,
+    failure_field,
     grade_of,
     kept_text,
     limited_tags,
@@ -48,6 +50,7 @@ Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 TagValue = Annotated[str, Meta(max_length=MAX_TAG_VALUE_LENGTH)]
 Amount = Annotated[int, Meta(ge=0, le=MAX_CHARGE_NANO)]
 Status = Annotated[int, Meta(ge=100, le=599)]
+Failure = Annotated[str, Meta(pattern=rf"\A(?:{FAILURE_CODE})?\Z")]
 
 # The same fields in the same order as Quantities, with declared bounds; unknown kinds are refused.
 _Usage = msgspec.defstruct(
@@ -81,6 +84,7 @@ class _Record(Struct, gc=False, forbid_unknown_fields=True):
     gateway_cost_nano_usd: Amount | None = None
     response_model: Name | None = None
     estimate_reason: Name | None = None
+    failure: Failure | None = None
 
 
 NATIVE_FIELDS: tuple[str, ...] = _Record.__struct_fields__
@@ -142,6 +146,7 @@ class NativeReader:
             record.reported_cost_nano_usd,
             record.gateway_cost_nano_usd,
             record.response_model or "",
+            record.failure or "",
         )
 
     def kept(self, raw: bytes) -> dict[str, str]:
@@ -187,6 +192,7 @@ class NativeReader:
             reported_cost_nano=amount_field(record.get("reported_cost_nano_usd"), "reported_cost_nano_usd"),
             gateway_cost_nano=amount_field(record.get("gateway_cost_nano_usd"), "gateway_cost_nano_usd"),
             response_model=text_field(record, "response_model"),
+            failure=failure_field(record.get("failure")),
         )
         return msgspec.structs.replace(event, time=self._reading.times.settle(time))
 

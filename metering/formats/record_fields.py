@@ -4,6 +4,7 @@ Absent and null both mean not stated. Errors name the field and what to do. They
 that the service keeps, never content.
 """
 
+import re
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
@@ -16,6 +17,10 @@ from metering.formats.json_records import json_type
 from pricing.errors import InvalidQuantityError
 from pricing.money import MAX_CHARGE_NANO, NANO_PER_USD, divide_up
 from pricing.quantities import Quantities, check_count
+
+# The code or type of an error, never its message.
+FAILURE_CODE = "[A-Za-z0-9_.:-]{1,64}"
+_FAILURE = re.compile(FAILURE_CODE)
 
 
 def text_field(record: Mapping[str, Any], name: str) -> str:
@@ -99,6 +104,17 @@ def route_field(value: object, field: str = "route") -> str:
     if isinstance(value, str) and value in ROUTES:
         return value
     raise RecordError("invalid_route", f"{field} must be one of {', '.join(ROUTES)}", field)
+
+
+def failure_field(value: object, field: str = "failure") -> str:
+    """Return the code of a failure, empty if not stated. Raises RecordError invalid_failure: a message is not a code."""
+    if value is None or value == "":
+        return ""
+    if isinstance(value, str) and _FAILURE.fullmatch(value):
+        return value
+    raise RecordError(
+        "invalid_failure", f"{field} must be a short code such as server_error: letters, digits and _.:-, at most 64", field
+    )
 
 
 def tags_field(value: object) -> dict[str, str]:

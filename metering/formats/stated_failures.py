@@ -6,12 +6,14 @@ The error's code or type is kept; its message is not, because it may repeat the 
 import re
 from typing import Any
 
+from metering.formats.record_fields import FAILURE_CODE
+
 FAILED_WORDS = frozenset({"failed", "failure", "error", "errored"})
 ANSWERED_WORDS = frozenset({"success", "succeeded", "ok", "completed", "complete", "finished"})
 _SIGNS = frozenset({"error", "type", "status"})
 _USUAL_REASONS = frozenset({"stop", "length", "tool_calls"})
 _UNNAMED = "error"
-_CODE = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
+_CODE = re.compile(FAILURE_CODE)
 
 
 def stated_failure(record: dict[str, Any], response: dict[str, Any]) -> str:

@@ -13,6 +13,8 @@ PROJECT, USER, TAGS = b"x-metering-project", b"x-metering-user", b"x-metering-ta
 BILL_TO, SESSION = b"x-hf-bill-to", b"x-hf-session-id"
 MAX_SESSION_LENGTH = 256
 SESSION_TAG, USER_TAG = "session", "user"
+# The session, the user, and how long the first byte took.
+_OWN_TAGS = 3
 
 
 class Caller(Struct, frozen=True):
@@ -59,17 +61,21 @@ class Callers:
         return Caller(account, project, key, user, session, tags)
 
     def _key_label(self, value: bytes) -> str:
-        """Return ``key-`` with a hash of the token, and its last four characters."""
+        """Return ``token-`` with a hash of the token, and its last four characters.
+
+        What begins with ``key-`` looks like a secret, and would be stored as a hash of itself.
+        """
         label = self._labels.get(value)
         if label is None:
             token = value.strip()
-            if token[:7].lower() == b"bearer ":
-                token = token[7:].strip()
+            scheme, _, rest = token.partition(b" ")
+            if scheme.lower() == b"bearer":
+                token = rest.strip()
             if not token:
                 return ""
             digest = blake2b(token, key=self._salt, digest_size=6).hexdigest()
             end = token[-4:].decode("ascii", "replace") if len(token) >= 16 else ""
-            label = replace_control_characters(f"key-{digest}-{end}" if end else f"key-{digest}")
+            label = replace_control_characters(f"token-{digest}-{end}" if end else f"token-{digest}")
             if len(self._labels) >= 10_000:
                 self._labels.clear()
             self._labels[value] = label
@@ -90,7 +96,7 @@ def _tags(value: bytes | None) -> dict[str, str]:
     tags: dict[str, str] = {}
     for part in _long_text(value).split(","):
         name, separator, text = part.partition("=")
-        if separator and name.strip() and len(tags) < MAX_TAGS - 2:
+        if separator and name.strip() and len(tags) < MAX_TAGS - _OWN_TAGS:
             tags[name.strip()[:MAX_NAME_LENGTH]] = text.strip()[:MAX_NAME_LENGTH]
     return tags
 

@@ -15,6 +15,7 @@ from metering.sidecar.passing import Passing
 from metering.sidecar.refusals import Refusal, refusal_response
 from metering.sidecar.wires import ErrorShape
 
+_LINGER_SECONDS = 2.0
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -28,6 +29,7 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._is_closing = False
+        self._is_discarding = False
         self._has_ended = False
         self._paused = False
         self._is_own = False
@@ -77,7 +79,7 @@ class ClientConnection(asyncio.Protocol):
             return
         limit = self._passing.limits.max_head_bytes
         if not self._is_head_read and self._head_bytes > limit:
-            self._refuse(Refusal(431, "head_too_large", f"the request's head has more than {limit:,} bytes"))
+            self._refuse(Refusal(431, "head_too_large", _too_large(limit)))
 
     def eof_received(self) -> bool:
         """The client sends no more. Stay open for the answer of a request that is complete."""
@@ -126,12 +128,25 @@ class ClientConnection(asyncio.Protocol):
 
     def exchange_done(self, *, keep_alive: bool) -> None:
         """The answer was sent whole: wait for the next request, or close."""
-        self._exchange = None
-        if not keep_alive or self._is_closing or self._has_ended or self._passing.is_stopping:
+        exchange, self._exchange = self._exchange, None
+        if self._is_closing or (exchange is not None and not exchange.is_request_complete):
+            self._close_after_reading()
+            return
+        if not keep_alive or self._has_ended or self._passing.is_stopping:
             self.close()
             return
         self._begin()
         self.deadline = self._loop.time() + self._passing.limits.keep_alive_seconds
+        self.resume_reading()
+
+    def discard_rest(self) -> None:
+        """Take what is left of a request that was answered early, for a while, then close.
+
+        Closing at once would reset the connection, and the client might never read the answer.
+        """
+        self._exchange = None
+        self._is_discarding = True
+        self.deadline = self._loop.time() + self._passing.limits.linger_seconds
         self.resume_reading()
 
     def abort(self) -> None:
@@ -148,10 +163,27 @@ class ClientConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def _close_after_reading(self) -> None:
+        """Close a connection on which the client may be sending: closing it at once would reset it and discard the answer.
+
+        See RFC 9112, section 9.6.
+        """
+        self._is_closing = True
+        self.deadline = 0.0
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        self.resume_reading()
+        if self._has_ended or not transport.can_write_eof():
+            transport.close()
+            return
+        transport.write_eof()
+        self._loop.call_later(_LINGER_SECONDS, transport.abort)
+
     def expire(self) -> None:
         """The deadline of a head, of a body or of an idle connection has passed."""
         exchange = self._exchange
-        if exchange is None and not self._head_bytes:
+        if exchange is None and (self._is_discarding or not self._head_bytes):
             self.close()
         elif exchange is None or not exchange.is_request_complete:
             self._refuse(Refusal(408, "request_timeout", "the request did not arrive in time"))
@@ -179,6 +211,8 @@ class ClientConnection(asyncio.Protocol):
             return
         self._is_head_read = True
         limits = self._passing.limits
+        if self._head_bytes > limits.max_head_bytes:
+            self._check_head_size(limits.max_head_bytes)
         head = checked_head(
             self._parser.get_method(),
             self._target,
@@ -210,18 +244,32 @@ class ClientConnection(asyncio.Protocol):
         if self._is_closing:
             return
         self.deadline = 0.0
-        if self._exchange is not None:
+        if self._is_discarding:
+            self.close()
+        elif self._exchange is not None:
             self._exchange.request_complete()
         elif self._is_own:
             self.exchange_done(keep_alive=self._parser.should_keep_alive())
 
+    def _check_head_size(self, limit: int) -> None:
+        """Raises BadHeadError. What arrived with the head may be a part of the body."""
+        if len(self._target) + sum(len(name) + len(value) for name, value in self._headers) > limit:
+            raise BadHeadError("head_too_large", _too_large(limit), 431)
+
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer with an error and close."""
+        """Answer with an error and close; a request that was answered already is given no second answer."""
+        if self._is_discarding:
+            self.close()
+            return
         self._passing.meter.metrics.refused.labels(refusal.code).inc()
         exchange, self._exchange = self._exchange, None
         shape = ErrorShape.OPENAI if exchange is None else exchange.wire.errors
         if exchange is None or not exchange.has_begun_answer:
             self.write(refusal_response(refusal, shape, keep_alive=False))
-        self.close()
+        self._close_after_reading()
         if exchange is not None:
             exchange.client_gone()
+
+
+def _too_large(limit: int) -> str:
+    return f"the request's head has more than {limit:,} bytes"

@@ -1,11 +1,12 @@
 """One request and its answer: passed on in both directions, and metered once, however it ends."""
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any
 
 from metering.sidecar.answer_framing import AnswerFraming, answer_framing
 from metering.sidecar.answers import AnswerBody
 from metering.sidecar.callers import Caller
+from metering.sidecar.client_port import ClientPort
 from metering.sidecar.heads import AnswerHead, Headers, RequestHead
 from metering.sidecar.metered_events import Exchanged
 from metering.sidecar.outgoing_request import OutgoingRequest
@@ -18,25 +19,6 @@ from metering.sidecar.wires import Wire, wire_of
 _MAX_HELD_ERROR = 64 * 1024
 _REFUSED_USAGE = (400, 422)
 _CLIENT_LEFT = 499
-
-
-class ClientPort(Protocol):
-    """The client's connection, as an exchange uses it."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def pause_reading(self) -> None:
-        """Take no more of the request for now."""
-
-    def resume_reading(self) -> None:
-        """Take more of the request."""
-
-    def exchange_done(self, *, keep_alive: bool) -> None:
-        """The answer was sent whole."""
-
-    def abort(self) -> None:
-        """Close at once: the answer cannot be completed."""
 
 
 class Exchange:
@@ -67,6 +49,7 @@ class Exchange:
         self._held: list[bytes] | None = None
         self._out: list[bytes] = []
         self._framing = AnswerFraming(version=head.version)
+        self._keeps_alive = False
         self._first_byte_ms: int | None = None
         self._is_answered = False
         self._is_metered = False
@@ -77,7 +60,7 @@ class Exchange:
         """Take a piece of the request's body."""
         request = self._request
         if request.is_streamed and self._connection is not None:
-            self._connection.send(request.framed(piece))
+            self._connection.send(request.passed(piece))
             return
         request.add(piece)
         if request.is_streamed:
@@ -123,6 +106,8 @@ class Exchange:
         elif self._answer is None:
             self._fail(Refusal(504, "upstream_timeout", "the upstream did not answer in time"))
         else:
+            if self._connection is not None:
+                self._connection.drop()
             self.answer_fails(UpstreamError("upstream_timeout", "the upstream's answer stalled"))
 
     # The answer, from the upstream.
@@ -155,7 +140,7 @@ class Exchange:
         """Meter the exchange, then pass on the end."""
         if self._held is not None:
             body = b"".join(self._held)
-            if b"stream_options" in body or b"include_usage" in body:
+            if self._client is not None and (b"stream_options" in body or b"include_usage" in body):
                 self._ask_again()
                 return
             self._release_held()
@@ -189,6 +174,9 @@ class Exchange:
             self._fail(Refusal(status, error.code, str(error)))
             return
         self._is_answered = True
+        rest = b"" if self._reader is None else self._reader.finish()
+        if rest:
+            self._out.append(self._framing.piece(rest))
         self._meter(None, is_cut=True)
         if self._client is not None:
             self._client.write(b"".join(self._out))
@@ -215,15 +203,8 @@ class Exchange:
         return True
 
     def _start_whole(self) -> None:
-        if self._refuse_unmetered():
-            return
-        passing = self.passing
-        data = self._request.whole(passing.refuse_usage)
-        connection = None if self.wire.is_inference and passing.gate.is_closed() else passing.upstream.take()
-        if connection is not None:
-            self._ask(connection, data)
-        else:
-            passing.run(self._start_later(data))
+        if not self._refuse_unmetered():
+            self._start(self._request.whole(self.passing.refuse_usage))
 
     def _start_streaming(self) -> None:
         if self._client is not None and not self.is_request_complete:
@@ -232,24 +213,55 @@ class Exchange:
             return
         self._is_started = True
         if not self._refuse_unmetered():
-            self.passing.run(self._start_later(self._request.start()))
+            self._start(self._request.start())
 
-    async def _start_later(self, data: bytes) -> None:
-        """Ask the budgets and open a connection, if it takes either, then send what there is of the request."""
-        passing, request = self.passing, self._request
-        if self.wire.is_inference and passing.gate.is_closed():
-            provider = passing.provider_of(self.path, request.facts.model)
-            entering = EnteringRequest(self.caller, provider, request.facts, request.input_tokens, self.wire.operation)
-            entered = await passing.gate.enter(entering)
+    def _start(self, data: bytes) -> None:
+        """Ask the budgets, if any could refuse the request, then send what there is of it."""
+        gate = self.passing.gate
+        if self.wire.is_inference and gate.is_closed:
+            provider = self.passing.provider_of(self.path, self._request.facts.model)
+            entering = self._request.entering(provider, self.started)
+            entered = gate.try_enter(entering)
+            if entered is None:
+                self.passing.run(self._start_once_entered(entering, data))
+                return
             if isinstance(entered, Refusal):
                 self._refuse(entered)
                 return
             self._hold = entered
-        connection = await self._connected()
-        if connection is None:
+        self._start_upstream(data)
+
+    async def _start_once_entered(self, entering: EnteringRequest, data: bytes) -> None:
+        entered = await self.passing.gate.enter(entering)
+        if isinstance(entered, Refusal):
+            if not self._is_answered:
+                self._refuse(entered)
+        elif self._is_answered:  # the client has left
+            entered.release()
+        else:
+            self._hold = entered
+            self._start_upstream(data)
+
+    def _start_upstream(self, data: bytes) -> None:
+        connection = self.passing.upstream.take()
+        if connection is not None:
+            self._begin(connection, data)
+        else:
+            self.passing.run(self._start_once_connected(data))
+
+    async def _start_once_connected(self, data: bytes) -> None:
+        try:
+            connection = self.passing.upstream.take() or await self.passing.upstream.connect()
+        except UpstreamError as error:
+            if not self._is_answered:
+                self._fail(Refusal(504 if error.code == "upstream_timeout" else 502, error.code, str(error)))
             return
+        self._begin(connection, data)
+
+    def _begin(self, connection: UpstreamConnection, data: bytes) -> None:
+        request = self._request
         if self._client is None or self._is_answered:
-            passing.upstream.keep(connection)
+            self.passing.upstream.keep(connection)
             self._give_up(None)
             return
         if request.is_streamed:
@@ -257,14 +269,6 @@ class Exchange:
         self._ask(connection, data)
         if request.is_streamed:
             self._client.resume_reading()
-
-    async def _connected(self) -> UpstreamConnection | None:
-        """Return a connection; None if there is none: the client was answered with an error."""
-        try:
-            return self.passing.upstream.take() or await self.passing.upstream.connect()
-        except UpstreamError as error:
-            self._fail(Refusal(504 if error.code == "upstream_timeout" else 502, error.code, str(error)))
-            return None
 
     def _ask(self, connection: UpstreamConnection, data: bytes) -> None:
         self._connection = connection
@@ -277,12 +281,7 @@ class Exchange:
         """Send the request as the client wrote it: the provider refuses to be asked for usage."""
         self.passing.refuse_usage.add(self._request.facts.model)
         self._held = self._answer = self._reader = self._connection = None
-        self.passing.run(self._start_again(self._request.as_written()))
-
-    async def _start_again(self, data: bytes) -> None:
-        connection = await self._connected()
-        if connection is not None:
-            self._ask(connection, data)
+        self.passing.run(self._start_once_connected(self._request.as_written()))
 
     # Ending.
 
@@ -290,7 +289,7 @@ class Exchange:
         client = self._client
         if client is not None:
             client.write(data)
-            keep = self._may_keep_alive() and self.is_request_complete and not self._framing.ends_with_close
+            keep = self._keeps_alive and self._may_keep_alive() and not self._framing.ends_with_close
             client.exchange_done(keep_alive=keep)
         self._done()
 
@@ -315,7 +314,10 @@ class Exchange:
         if client is not None:
             keep = self._may_keep_alive() and self.is_request_complete
             client.write(refusal_response(refusal, self.wire.errors, keep_alive=keep))
-            client.exchange_done(keep_alive=keep)
+            if self.is_request_complete:
+                client.exchange_done(keep_alive=keep)
+            else:
+                client.discard_rest()
         self._done()
 
     def _give_up(self, status: int | None) -> None:
@@ -357,6 +359,8 @@ class Exchange:
             input_tokens=self._request.input_tokens,
             text_bytes=0 if reader is None else reader.text_bytes,
             chunks=0 if reader is None else reader.chunks,
+            is_text=self.wire.is_known,
+            is_partial=reader is not None and reader.is_partial,
             first_byte_ms=self._first_byte_ms,
             is_stream=reader is not None and reader.is_stream,
             is_cut=is_cut,
@@ -378,15 +382,13 @@ class Exchange:
         if answer is None or reader is None:
             return
         self._framing = framing = answer_framing(answer, self.head, is_edited=reader.hides_usage)
-        self._out.append(framing.head(answer, keep_alive=self._may_keep_alive()))
+        self._keeps_alive = self._may_keep_alive() and self.is_request_complete
+        self._out.append(framing.head(answer, keep_alive=self._keeps_alive))
 
     def _release_held(self) -> None:
         held, self._held = self._held or [], None
         self._write_head()
         self._out += [self._framing.piece(piece) for piece in held if piece]
-
-    def _framed(self, piece: bytes) -> bytes:
-        return piece if self.head.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
 
     def _extend_deadline(self) -> None:
         if self._client is not None:

@@ -1,5 +1,6 @@
 """The event of one exchange. Tokens are read by the reader of request logs, so that both ways of metering agree."""
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,13 +25,16 @@ from pricing.quantities import Quantities
 _ANY_TIME = "2026-01-01T00:00:00Z"
 _FAR_FUTURE = 2**62
 _READ_HEADERS = frozenset({b"x-inference-provider", b"inference-id", b"x-compute-time", b"x-router-route", b"x-router-model"})
+_NAMES = ("id", "model")
+_STATING_FAILURE = frozenset({"error", "status", "type"})
 _TEXT_OPERATIONS = frozenset({"chat", "text_completion", "embeddings", "rerank"})
 
 
 class Exchanged(Struct):
     """One exchange as it ended. ``answer`` None: nothing was answered; ``status`` is then the sidecar's own.
 
-    Times are microseconds UTC. ``first_byte_ms`` is how long the first byte of the answer took.
+    Times are microseconds UTC. ``is_text``: it is a known API, most of which are for text. ``is_partial``: the usage is that
+    of the beginning of a stream. ``first_byte_ms`` is how long the first byte of the answer took.
     """
 
     id: str
@@ -45,6 +49,8 @@ class Exchanged(Struct):
     input_tokens: int
     text_bytes: int
     chunks: int
+    is_text: bool = True
+    is_partial: bool = False
     first_byte_ms: int | None = None
     is_stream: bool = False
     is_cut: bool = False
@@ -62,19 +68,26 @@ class EventMaker:
 
     def event_of(self, exchanged: Exchanged) -> UsageEvent:
         """Return the event. What cannot be read leaves the quantities unstated; an exchange always becomes an event."""
-        try:
-            event = self._reader.event_of(*_record_of(exchanged, self._host))
-        except RecordError:
-            event = self._event_without_usage(exchanged)
-        finally:
-            self._unread.drain()
-        event = replace(event, time=exchanged.started, time_derived=False)
+        event = replace(self._read(exchanged), time=exchanged.started, time_derived=False)
         if exchanged.facts.text and not event.quantities.characters and 200 <= exchanged.status < 300:
             spoken = Quantities(characters=len(exchanged.facts.text))
             return replace(event, quantities=spoken, quantity_grade=QuantityGrade.MEASURED)
         if event.quantity_grade == QuantityGrade.UNSTATED and not event.failure and 200 <= exchanged.status < 300:
             return _estimated(event, exchanged)
+        if exchanged.is_partial and event.quantity_grade == QuantityGrade.MEASURED:
+            return _with_estimated_output(event, exchanged)
         return event
+
+    def _read(self, exchanged: Exchanged) -> UsageEvent:
+        """Return the event of what the answer states; what of it cannot be right is left out."""
+        errors = {name: value for name, value in exchanged.statements.items() if name in _STATING_FAILURE}
+        try:
+            for statements in (exchanged.statements, errors):
+                with contextlib.suppress(RecordError):
+                    return self._reader.event_of(*_record_of(exchanged, statements, self._host))
+        finally:
+            self._unread.drain()
+        return self._event_without_usage(exchanged)
 
     def _event_without_usage(self, exchanged: Exchanged) -> UsageEvent:
         caller = exchanged.caller
@@ -93,7 +106,7 @@ class EventMaker:
         )
 
 
-def _record_of(exchanged: Exchanged, host: str) -> tuple[dict[str, Any], Exchange]:
+def _record_of(exchanged: Exchanged, statements: dict[str, Any], host: str) -> tuple[dict[str, Any], Exchange]:
     caller, answer = exchanged.caller, exchanged.answer
     tags: Mapping[str, str] = caller.tags
     if exchanged.first_byte_ms is not None and exchanged.is_stream:
@@ -107,6 +120,7 @@ def _record_of(exchanged: Exchanged, host: str) -> tuple[dict[str, Any], Exchang
         "key": caller.key,
         "tags": tags,
         "model": "" if exchanged.facts.model else UNKNOWN,
+        "operation": _operation_of_media(answer),
     }
     headers = {}
     for name, value in () if answer is None else answer.headers:
@@ -114,7 +128,7 @@ def _record_of(exchanged: Exchanged, host: str) -> tuple[dict[str, Any], Exchang
             headers[name.decode()] = replace_control_characters(value.decode("utf-8", "replace"))[:MAX_NAME_LENGTH]
     exchange = Exchange(
         request={"model": _short(exchanged.facts.model)},
-        response=exchanged.statements,
+        response=_with_names_that_fit(statements),
         request_headers={},
         response_headers=headers,
         host=host,
@@ -128,11 +142,33 @@ def _record_of(exchanged: Exchanged, host: str) -> tuple[dict[str, Any], Exchang
 
 def _estimated(event: UsageEvent, exchanged: Exchanged) -> UsageEvent:
     """Return the event with tokens estimated from bytes, if it is a request for text that was answered."""
-    if event.operation not in _TEXT_OPERATIONS or not (exchanged.input_tokens or exchanged.text_bytes):
+    if not exchanged.is_text or event.operation not in _TEXT_OPERATIONS or not (exchanged.input_tokens or exchanged.text_bytes):
         return event
     answered = exchanged.text_bytes if event.operation in ("chat", "text_completion") else 0
     quantities = estimated(exchanged.input_tokens, answered, exchanged.chunks)
     return replace(event, quantities=quantities, quantity_grade=QuantityGrade.ESTIMATED, estimate_reason=REASON)
+
+
+def _operation_of_media(answer: AnswerHead | None) -> str:
+    """Return the operation of an answer that is an image or speech itself; empty for others."""
+    media = b"" if answer is None or not 200 <= answer.status < 300 else answer.value(b"content-type")
+    return "image_generation" if media.startswith(b"image/") else "speech" if media.startswith(b"audio/") else ""
+
+
+def _with_estimated_output(event: UsageEvent, exchanged: Exchanged) -> UsageEvent:
+    """Return the event of a stream that was cut before it stated its output."""
+    output = estimated(0, exchanged.text_bytes, exchanged.chunks).output_tokens
+    quantities = replace(event.quantities, output_tokens=max(output, event.quantities.output_tokens))
+    return replace(event, quantities=quantities, quantity_grade=QuantityGrade.ESTIMATED, estimate_reason=REASON)
+
+
+def _with_names_that_fit(statements: dict[str, Any]) -> dict[str, Any]:
+    """Return the statements without names that cannot be stored: they are no reason to lose the usage."""
+    for name in _NAMES:
+        value = statements.get(name)
+        if value is not None and not (isinstance(value, str) and len(value) <= MAX_NAME_LENGTH and "\0" not in value):
+            statements = {each: stated for each, stated in statements.items() if each != name}
+    return statements
 
 
 def _short(model: str) -> str:

@@ -9,6 +9,7 @@ from collections.abc import Container
 from metering.sidecar.callers import SESSION, Caller
 from metering.sidecar.estimates import embedded_data, prompt_tokens
 from metering.sidecar.heads import RequestHead, upstream_head
+from metering.sidecar.proxy import EnteringRequest
 from metering.sidecar.request_facts import RequestFacts, facts_of, facts_of_part, with_usage_asked_for
 from metering.sidecar.wires import Wire
 
@@ -27,6 +28,8 @@ class OutgoingRequest:
         self._pieces: list[bytes] = []
         self._size = 0
         self._original = b""
+        self._start = b""
+        self._is_searched = False
         self.is_streamed = not self._may_be_held()
         self.facts = RequestFacts()
         self.input_tokens = 0
@@ -36,12 +39,33 @@ class OutgoingRequest:
         """Whether usage was asked for."""
         return bool(self._original)
 
+    @property
+    def unread_bytes(self) -> int:
+        """The size of a JSON body that is not read whole, as far as it is known; 0 for all others."""
+        return max(self._head.length or 0, self._size) if self.is_streamed and self._is_json() else 0
+
+    def entering(self, provider: str, started: int) -> EnteringRequest:
+        """Return what the budgets' gate is asked."""
+        return EnteringRequest(
+            caller=self._caller,
+            path=self._head.path,
+            provider=provider,
+            facts=self.facts,
+            input_tokens=self.input_tokens,
+            body_bytes=self._head.length or 0,
+            unread_bytes=self.unread_bytes,
+            started=started,
+        )
+
     def add(self, piece: bytes) -> None:
         """Keep a piece of the body until it can be sent. One that gets too long is streamed."""
         self._pieces.append(piece)
         self._size += len(piece)
-        if self._size > self._max_held:
+        if self.is_streamed:
+            self._search(piece)
+        elif self._size > self._max_held:
             self.is_streamed = True
+            self._search(b"".join(self._pieces))
 
     def whole(self, refuse_usage: Container[str]) -> bytes:
         """Return the request, which has arrived whole. ``refuse_usage`` are models that cannot be asked for usage."""
@@ -58,7 +82,7 @@ class OutgoingRequest:
             and facts.model not in refuse_usage
         ):
             self._original = body
-            body = with_usage_asked_for(body)
+            body = with_usage_asked_for(body, facts.stream_options)
         return self._head_for(len(body)) + body
 
     def as_written(self) -> bytes:
@@ -67,10 +91,7 @@ class OutgoingRequest:
         return self._head_for(len(body)) + body
 
     def start(self) -> bytes:
-        """Return the head of a request that is streamed, and read what its start states."""
-        if self._wire.is_inference:
-            self.facts = facts_of_part(b"".join(self._pieces)[:_READ_OF_LONG_BODY])
-            self.input_tokens = prompt_tokens(self.facts)
+        """Return the head of a request that is streamed."""
         return self._head_for(self._head.length)
 
     def waiting(self, *, is_complete: bool) -> bytes:
@@ -79,8 +100,22 @@ class OutgoingRequest:
         self._pieces.clear()
         return data + self.end() if is_complete else data
 
+    def passed(self, piece: bytes) -> bytes:
+        """Read the next piece of a streamed body; return it as it is sent."""
+        self._search(piece)
+        return self.framed(piece)
+
+    def _search(self, piece: bytes) -> None:
+        """Look for the model in the start of a streamed body, which arrives in pieces of any size."""
+        if self._is_searched or not self._wire.is_inference:
+            return
+        self._start += piece[:_READ_OF_LONG_BODY]
+        self.facts = facts_of_part(self._start)
+        if self.facts.model or len(self._start) >= _READ_OF_LONG_BODY:
+            self._is_searched, self._start = True, b""
+
     def framed(self, piece: bytes) -> bytes:
-        """Return a piece of a streamed body as it is sent."""
+        """Return a piece of a streamed body with its framing."""
         return piece if self._head.length is not None else b"%x\r\n%b\r\n" % (len(piece), piece)
 
     def end(self) -> bytes:
@@ -91,10 +126,11 @@ class OutgoingRequest:
         head = self._head
         if not self._wire.is_inference or head.value(b"content-encoding") not in (b"", b"identity"):
             return False
-        media = head.value(b"content-type").partition(b";")[0].strip().lower()
-        if media and not media.endswith(b"json"):
-            return False
-        return head.length is None or head.length <= self._max_held
+        return self._is_json() and (head.length is None or head.length <= self._max_held)
+
+    def _is_json(self) -> bool:
+        media = self._head.value(b"content-type").partition(b";")[0].strip().lower()
+        return not media or media.endswith(b"json")
 
     def _head_for(self, length: int | None) -> bytes:
         session = self._caller.session

@@ -1,5 +1,7 @@
 """The sidecar's counters, in Prometheus' format. Labels are bounded: a model or provider past the bound is ``(other)``."""
 
+from collections.abc import Callable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from metering.domain.usage.events import UsageEvent
@@ -45,6 +47,10 @@ class ProxyMetrics:
             self._tokens.labels(*labels, "output").inc(used.output_tokens)
         if event.reported_cost_nano:
             self._reported.labels(*labels).inc(event.reported_cost_nano / 1e9)
+
+    def watch_reserved(self, reserved_nano: Callable[[], int]) -> None:
+        """Show what is reserved at the moment the metrics are read."""
+        self.reserved.set_function(lambda: reserved_nano() / 1e9)
 
     def added(self, seconds: float) -> None:
         """Record how long a request waited in the sidecar."""

@@ -13,12 +13,15 @@ from metering.formats.json_records import nested_json
 
 _MULTIPART_MODEL = re.compile(rb'name="?model"?[^\r\n]*\r\n(?:[^\r\n]+\r\n)*\r\n([^\r\n]{1,255})\r\n')
 _ANY_MODEL = re.compile(rb'"model"\s*:\s*"([^"\\]{1,255})"')
+# A quoted name in a text has a backslash before its second quote, so only the name of a field matches.
+_OPTIONS = re.compile(rb'"stream_options"\s*:\s*')
 _SEARCHED_BYTES = 64 * 1024
 
 
 class RequestFacts(Struct, frozen=True):
     """What is known about a request before it is answered.
 
+    ``states_stream_options``: it says whether its stream has usage. ``stream_options`` are all of its options, as written.
     ``prompt_bytes`` is the size of what becomes the prompt; ``max_output_tokens`` None: the request sets no limit. ``text`` is
     the text to be spoken, of requests for speech only: providers charge for its characters. It is never stored.
     """
@@ -26,20 +29,17 @@ class RequestFacts(Struct, frozen=True):
     model: str = ""
     is_stream: bool = False
     states_stream_options: bool = False
+    stream_options: bytes = b""
     prompt_bytes: int = 0
     max_output_tokens: int | None = None
     choices: int = 1
     text: str = ""
 
 
-class _StreamOptions(Struct):
-    include_usage: bool | None = None
-
-
 class _Body(Struct):
     model: str | None = None
     stream: bool | None = None
-    stream_options: _StreamOptions | None = None
+    stream_options: Raw = Raw()
     messages: Raw = Raw()
     input: Raw = Raw()
     prompt: Raw = Raw()
@@ -61,11 +61,13 @@ def facts_of(body: bytes, *, speaks: bool = False) -> RequestFacts:
         read = _decode(body)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return _unusual_facts(body)
+    options = bytes(read.stream_options)
     limits = [each for each in (read.max_tokens, read.max_completion_tokens, read.max_output_tokens) if each is not None]
     return RequestFacts(
         model=read.model or "",
         is_stream=bool(read.stream),
-        states_stream_options=read.stream_options is not None and read.stream_options.include_usage is not None,
+        states_stream_options=_states_usage(options),
+        stream_options=options,
         prompt_bytes=sum(map(len, (read.messages, read.input, read.prompt, read.system, read.instructions, read.tools))),
         max_output_tokens=max(0, *limits) if limits else None,
         choices=max(1, min(read.n or 1, 128)),
@@ -87,7 +89,7 @@ def _unusual_facts(body: bytes) -> RequestFacts:
     return RequestFacts(
         model=model if isinstance(model, str) else "",
         is_stream=decoded.get("stream") is True,
-        states_stream_options=decoded.get("stream_options") is not None,
+        states_stream_options="stream_options" in decoded,
         prompt_bytes=len(body),
         max_output_tokens=limit if isinstance(limit, int) and not isinstance(limit, bool) and limit >= 0 else None,
     )
@@ -98,8 +100,26 @@ def _text(raw: Raw) -> str:
     return value if isinstance(value, str) else ""
 
 
-def with_usage_asked_for(body: bytes) -> bytes:
-    """Return the body of a stream's request with ``stream_options.include_usage``. Every other byte stays as it is."""
-    end = body.rfind(b"}")
-    separator = b"" if body[:end].rstrip().endswith(b"{") else b","
-    return body[:end] + separator + b'"stream_options":{"include_usage":true}' + body[end:]
+def _states_usage(options: bytes) -> bool:
+    """Whether the options of a stream say whether it has usage, or cannot be added to."""
+    if options in (b"", b"null"):
+        return False
+    value = nested_json(options)
+    return not isinstance(value, dict) or "include_usage" in value
+
+
+def with_usage_asked_for(body: bytes, options: bytes) -> bytes:
+    """Return the body of a stream's request with ``stream_options.include_usage``. Every other byte stays as it is.
+
+    ``options`` that the body states are kept. If it is unclear where they are, nothing is asked for.
+    """
+    if not options:
+        end = body.rfind(b"}")
+        separator = b"" if body[:end].rstrip().endswith(b"{") else b","
+        return body[:end] + separator + b'"stream_options":{"include_usage":true}' + body[end:]
+    places = [each.end() for each in _OPTIONS.finditer(body) if body.startswith(options, each.end())]
+    if len(places) != 1:
+        return body
+    inside = options.strip()[1:-1].strip() if options != b"null" else b""
+    separator = b"," if inside else b""
+    return body[: places[0]] + b'{"include_usage":true' + separator + inside + b"}" + body[places[0] + len(options) :]

@@ -88,6 +88,7 @@ class SidecarServer:
                 if now - rotated >= _ROTATE_SECONDS:
                     rotated = now
                     self._passing.meter.journal.rotate()
+                self._passing.gate.tick()
                 self._watch_journal()
                 self._passing.meter.metrics.clients.set(len(self._clients))
                 self._passing.meter.metrics.shipping.set(int(self._shipper.keep_running()))

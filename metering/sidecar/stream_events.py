@@ -16,9 +16,14 @@ MAX_EVENT_BYTES = 8 * 1024 * 1024
 # A field with a value: many streams state ``"usage":null`` in every chunk.
 _STATES_SOMETHING = re.compile(
     rb'"(?:usage|usageMetadata|usage_metadata|error)"\s*:\s*[^n\s]'
+    rb'|"type"\s*:\s*"error"'
     rb'|"finish_reason"\s*:\s*"'
     rb'|"status"\s*:\s*"(?:failed|incomplete|completed|cancelled)'
 )
+# The end of an event: an empty line.
+_END = re.compile(rb"\r?\n\r?\n")
+# An event of at most this size has no text, such as a comment or the end of the stream.
+_NO_TEXT_BYTES = 24
 _NO_CHOICES = re.compile(rb'"choices"\s*:\s*\[\s*\]')
 _USAGE = re.compile(rb'"usage"\s*:\s*\{')
 
@@ -37,7 +42,8 @@ class StreamEvents:
         self._collected = StreamBody()
         self._events = 0
         self._bytes = 0
-        self._smallest = MAX_EVENT_BYTES
+        self._smallest = 2 * MAX_EVENT_BYTES
+        self._has_final_usage = False
 
     @property
     def body(self) -> dict[str, Any]:
@@ -45,14 +51,19 @@ class StreamEvents:
         return self._collected.body
 
     @property
+    def is_partial(self) -> bool:
+        """Whether the usage so far is the one that a stream of the Messages API begins with: its output is not known yet."""
+        return "usage" in self._collected.body and not self._has_final_usage
+
+    @property
     def text_bytes(self) -> int:
         """About how many bytes of text the events carried: their size, less that of the smallest one for each of them."""
-        return max(0, self._bytes - self._events * self._smallest) if self._events else 0
+        return self._bytes - self._events * self._smallest if self._events else 0
 
     @property
     def events(self) -> int:
-        """The number of events that carried text, about: all but the first and the last two."""
-        return max(0, self._events - 3)
+        """The number of events that carried text: all but the first, and those that state something."""
+        return self._events
 
     def feed(self, piece: bytes) -> bytes:
         """Read the next piece; return what is passed on to the client."""
@@ -66,39 +77,48 @@ class StreamEvents:
             return b"" if self._hides_usage else piece
         whole = data if end == len(data) else data[:end]
         self._open = data[end:]
-        self._count(whole)
         if self._is_first or _STATES_SOMETHING.search(whole):
             return self._read(whole, piece)
+        self._count(whole)
         return whole if self._hides_usage else piece
 
     def finish(self) -> bytes:
         """Read what the stream ended with, which may lack its last line end; return what is still to be passed on."""
         rest, self._open = self._open, b""
-        if rest and _STATES_SOMETHING.search(rest):
-            self._add(rest)
-        return rest if self._hides_usage else b""
+        if not rest:
+            return b""
+        passed = self._read_event(rest)
+        return passed if self._hides_usage else b""
 
     def _count(self, whole: bytes) -> None:
-        events = whole.count(b"\n\n") or 1
-        self._events += events
-        self._bytes += len(whole)
-        if events == 1 and 24 < len(whole) < self._smallest and whole.startswith(b"data: {"):
-            self._smallest = len(whole)
+        """Count the events that carry text: those without a name, and deltas."""
+        for each in (whole,) if whole.count(b"\n\n") == 1 else _END.split(whole):
+            event = each.strip(b"\r\n")
+            size = len(event)
+            if size > _NO_TEXT_BYTES and (event.startswith(b"data: {") or (event.startswith(b"event") and b"delta" in event)):
+                self._events += 1
+                self._bytes += size
+                self._smallest = min(self._smallest, size)
 
     def _read(self, whole: bytes, piece: bytes) -> bytes:
-        separator = b"\r\n\r\n" if b"\r\n\r\n" in whole else b"\n\n"
         kept: list[bytes] = []
-        for event in whole.split(separator):
-            if not event:
-                continue
-            if (self._is_first and b"{" in event) or _STATES_SOMETHING.search(event):
-                self._add(event)
-                self._is_first = False
-            if not (self._hides_usage and _USAGE.search(event) and _NO_CHOICES.search(event)):
-                kept.append(event)
-        if not self._hides_usage:
-            return piece
-        return b"".join(event + separator for event in kept)
+        start = 0
+        for end in _END.finditer(whole):
+            kept.append(self._read_event(whole[start : end.end()]))
+            start = end.end()
+        kept.append(whole[start:])  # more empty lines
+        return b"".join(kept) if self._hides_usage else piece
+
+    def _read_event(self, event: bytes) -> bytes:
+        """Read one event with its end; return what is passed on of it."""
+        states_something = _STATES_SOMETHING.search(event) is not None
+        if states_something or (self._is_first and b"{" in event):
+            self._add(event)
+        else:
+            self._count(event)
+        if states_something and self._hides_usage and _USAGE.search(event) and _NO_CHOICES.search(event):
+            return event[: len(event) - len(event.lstrip(b"\r\n"))]
+        return event
 
     def _add(self, event: bytes) -> None:
         lines = [line[5:].strip() for line in event.splitlines() if line.startswith(b"data:")]
@@ -106,12 +126,14 @@ class StreamEvents:
             return
         chunk = nested_json(lines[0] if len(lines) == 1 else b"\n".join(lines))
         if isinstance(chunk, dict):
+            self._is_first = False
             self._collected.add(chunk)
+            self._has_final_usage = self._has_final_usage or chunk.get("type") != "message_start"
 
 
 def _last_end(data: bytes) -> int:
     """Return the position after the last complete event; 0 if none is complete."""
     if data.endswith(b"\n\n"):
         return len(data)
-    plain, windows = data.rfind(b"\n\n"), data.rfind(b"\r\n\r\n")
-    return max(plain + 2 if plain >= 0 else 0, windows + 4 if windows >= 0 else 0)
+    plain, windows = data.rfind(b"\n\n"), data.rfind(b"\n\r\n")
+    return max(plain + 2 if plain >= 0 else 0, windows + 3 if windows >= 0 else 0)

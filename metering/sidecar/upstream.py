@@ -26,6 +26,7 @@ class AnswerSink(Protocol):
     """What receives an answer as it arrives."""
 
     method: bytes
+    is_request_complete: bool
 
     def answer_begins(self, head: AnswerHead) -> None:
         """The head has arrived."""
@@ -58,6 +59,7 @@ class UpstreamConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._sink: AnswerSink | None = None
         self._is_broken = False
+        self._is_paused = False
         self.idle_since = 0.0
         self._begin()
 
@@ -78,6 +80,7 @@ class UpstreamConnection(asyncio.Protocol):
         """Send the first bytes of a request, whose answer goes to ``sink``."""
         self._begin()
         self._sink = sink
+        self.resume()
         self.send(data)
 
     def send(self, data: bytes) -> None:
@@ -87,12 +90,14 @@ class UpstreamConnection(asyncio.Protocol):
 
     def pause(self) -> None:
         """Stop reading the answer: the client is slower."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and not self._is_paused and not self._transport.is_closing():
+            self._is_paused = True
             self._transport.pause_reading()
 
     def resume(self) -> None:
         """Read the answer again."""
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is not None and self._is_paused and not self._transport.is_closing():
+            self._is_paused = False
             self._transport.resume_reading()
 
     def drop(self) -> None:
@@ -179,6 +184,8 @@ class UpstreamConnection(asyncio.Protocol):
         if status < 200 or self._sink is None or self._is_complete:
             self._reason, self._headers = b"", []
             return
+        if self._head_bytes > MAX_ANSWER_HEAD_BYTES and self._headers_size() > MAX_ANSWER_HEAD_BYTES:
+            return  # what arrived with the head may be a part of the body
         self._head = answer_head(status, self._reason, self._headers)
         sink = self._sink
         sink.answer_begins(self._head)
@@ -196,10 +203,14 @@ class UpstreamConnection(asyncio.Protocol):
         if self._head is None or self._is_complete:  # the end of an interim answer
             return
         self._is_complete = True
-        if not self._parser.should_keep_alive():
-            self._is_broken = True
-        if self._sink is not None:
-            self._sink.answer_ends(self._trailers)
+        sink = self._sink
+        if not self._parser.should_keep_alive() or (sink is not None and not sink.is_request_complete):
+            self._is_broken = True  # what is left of a request must not be read as the next one
+        if sink is not None:
+            sink.answer_ends(self._trailers)
+
+    def _headers_size(self) -> int:
+        return sum(len(name) + len(value) for name, value in self._headers)
 
     def _fail(self, code: str, message: str) -> None:
         sink = self._sink

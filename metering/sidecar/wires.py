@@ -22,6 +22,11 @@ class Wire(Struct, frozen=True):
     asks_for_usage: bool = False
     errors: ErrorShape = ErrorShape.OPENAI
 
+    @property
+    def is_known(self) -> bool:
+        """Whether it is one of the APIs below."""
+        return self.name not in (_OTHER.name, _NO_INFERENCE.name)
+
 
 _CHAT = Wire("chat", asks_for_usage=True)
 _RESPONSES = Wire("responses")

@@ -1,15 +1,19 @@
 """What a newcomer does first: log what the client returned, ingest it, see what is missing, set it, read the exact cost.
 
 The lines are what ``json.dumps(response.model_dump())`` writes for the ``openai`` package, and ``json.dumps(output)`` for
-``huggingface_hub``. They are written out here: neither package is a dependency.
+``huggingface_hub``: written out here, and made by the packages themselves of what an upstream answers.
 """
 
 import json
+from typing import Any
 
+import huggingface_hub
+import openai
 import pytest
 
 from support.builders import NOON, SECOND
 from support.command_line import CommandLine
+from support.upstream_server import UpstreamServer, json_answer
 
 MODEL = "meta-llama/Llama-3.3-70B-Instruct"
 # Together's price of the model since 19 October 2026, nano-USD per token, in or out.
@@ -56,10 +60,37 @@ def huggingface_line(number: int) -> dict[str, object]:
 
 @pytest.mark.parametrize("line", [openai_line, huggingface_line])
 def test_a_log_of_what_the_client_returned_has_an_exact_cost_after_one_command(tmp_path, line):
+    expect_an_exact_cost(tmp_path, [json.dumps(line(number)) for number in range(len(USED))])
+
+
+@pytest.fixture
+def upstream():
+    """An upstream that answers requests with what the router returned for each of USED."""
+    with UpstreamServer(lambda asked: json_answer(openai_line(len(upstream.received) - 1))) as upstream:
+        yield upstream
+
+
+MESSAGES: Any = [{"role": "user", "content": "Hello?"}]
+
+
+def test_a_log_that_the_openai_package_made_has_an_exact_cost_after_one_command(tmp_path, upstream):
+    with openai.OpenAI(base_url=f"{upstream.url}/v1", api_key="hf_x", max_retries=0) as client:
+        responses = [client.chat.completions.create(model=MODEL, messages=MESSAGES) for _ in USED]
+    expect_an_exact_cost(tmp_path, [json.dumps(each.model_dump()) for each in responses])
+
+
+def test_a_log_that_huggingface_hub_made_has_an_exact_cost_after_one_command(tmp_path, upstream):
+    client = huggingface_hub.InferenceClient(base_url=f"{upstream.url}/v1", api_key="hf_x")
+    outputs = [client.chat_completion(MESSAGES, model=MODEL) for _ in USED]
+    expect_an_exact_cost(tmp_path, [json.dumps(each) for each in outputs])
+
+
+def expect_an_exact_cost(tmp_path, lines):
+    """Ingest the lines, see what they can cost, set the provider, read what they cost."""
     metering = CommandLine(tmp_path)
     metering.done("db", "upgrade")
     log = tmp_path / "responses.jsonl"
-    log.write_text("".join(json.dumps(line(number)) + "\n" for number in range(len(USED))))
+    log.write_text("".join(line + "\n" for line in lines))
 
     ingested = metering.json("ingest", log, "--account", "acme")["total"]
     assert (ingested["accepted"], ingested["rejected"], ingested["unpriced"]) == (3, 0, 3)

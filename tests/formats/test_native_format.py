@@ -59,6 +59,16 @@ def test_the_documented_example_keeps_every_field(decode):
     assert decoded.position.length == len(json.dumps(EXAMPLE))
 
 
+def test_a_record_can_state_a_failure_that_its_status_does_not_show(decode):
+    failed, answered = native(status=200, failure="server_error", usage=...), native(id="b", failure="")
+    unread = native(id="c", failure="rate_limit:429", other=1)
+    assert [d.event.failure for d in decode("native", failed, answered, unread).events] == [
+        "server_error",
+        "",
+        "rate_limit:429",
+    ]
+
+
 def test_options_apply_where_the_record_states_nothing(decode):
     stated = {
         "account": "acme", "provider": "fal_ai", "model": "flux", "operation": "image_generation", "route": "provider_key",
@@ -169,6 +179,10 @@ BAD_RECORDS = [
     ("too_long", "tags", native(tags={"team": "x" * 256})),
     ("too_many_tags", "tags", native(tags={f"t{i}": "x" for i in range(33)})),
     ("invalid_route", "route", native(route="sideways")),
+    ("invalid_failure", "failure", native(failure="it repeats the prompt")),
+    ("invalid_failure", "failure", native(failure="x" * 65)),
+    ("invalid_failure", "failure", native(failure="code\n")),
+    ("invalid_failure", "failure", native(failure=503)),
     ("invalid_status", "status", native(status=99)),
     ("invalid_status", "status", native(status="200")),
 ]
@@ -211,6 +225,9 @@ names = st.text(string.ascii_letters + string.digits + "-_./ é", min_size=1, ma
 counts = st.integers(0, MAX_QUANTITY)
 
 
+failure_codes = st.text(string.ascii_letters + string.digits + "_.:-", min_size=1, max_size=64)
+
+
 @st.composite
 def usage_events(draw: st.DrawFn) -> UsageEvent:
     amounts = draw(st.lists(counts, min_size=len(ALL_KINDS), max_size=len(ALL_KINDS)))
@@ -239,6 +256,7 @@ def usage_events(draw: st.DrawFn) -> UsageEvent:
         reported_cost_nano=draw(st.none() | st.integers(0, 2**43 - 1)),
         gateway_cost_nano=draw(st.none() | st.integers(0, 2**43 - 1)),
         response_model=draw(texts),
+        failure=draw(st.just("") | failure_codes),
     )
 
 
@@ -251,7 +269,7 @@ def as_native(event: UsageEvent) -> dict[str, Any]:
         "response_id": event.response_id, "inference_id": event.inference_id, "project": event.project, "key": event.key,
         "tags": event.tags, "latency_ms": event.latency_ms, "reported_cost_nano_usd": event.reported_cost_nano,
         "gateway_cost_nano_usd": event.gateway_cost_nano, "response_model": event.response_model,
-        "estimate_reason": event.estimate_reason,
+        "estimate_reason": event.estimate_reason, "failure": event.failure,
     }  # fmt: skip
 
 

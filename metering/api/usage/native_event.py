@@ -92,3 +92,9 @@ class NativeEvent(BaseModel):
     gateway_cost_nano_usd: int | None = _cost("The cost that a gateway computed, in nano-USD; for information only.")
     response_model: str | None = _name("The model's name in the response.", "llama-3.3-70b")
     estimate_reason: str | None = _name("Why the usage is an estimate, if it is one.", "stream_interrupted")
+    failure: str | None = Field(
+        None,
+        pattern=r"^([A-Za-z0-9_.:-]{1,64})?$",
+        description="A short code of an error other than by its status, such as one within a stream; never its message.",
+        examples=["server_error"],
+    )

@@ -54,7 +54,7 @@ SIDECAR_SETTINGS: tuple[Setting[Any], ...] = (
     ),
     Setting(
         "METERING_SIDECAR_KEY_ACCOUNTS", "sidecar.key_accounts", NAMED, _DEFAULT.key_accounts,
-        "Accounts by the label of the caller's key, as events show it (`key-1f0c9a2b7d44-wxyz=acme`), separated by commas.",
+        "Accounts by the label of the caller's key, as events show it (`token-1f0c9a2b7d44-wxyz=acme`), separated by commas.",
     ),
     Setting(
         "METERING_SIDECAR_SERVICE_KEY", "sidecar_service_key", TEXT, "",

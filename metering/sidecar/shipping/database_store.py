@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError, SQLAlchemyError
 
 from metering.domain.errors import DomainError
 from metering.domain.usage.batches import BatchBuilder
@@ -33,10 +33,13 @@ class DatabaseStore:
         batch = self._builder.batch_of(DecodedBlock(decoded, [], {}))
         try:
             self._service.ingester.ingest(batch, Origin(source=self._source))
-        except (OperationalError, OSError) as error:
+        except (IntegrityError, DataError) as error:
+            raise RefusedError(_first_line(error)) from error
+        except (
+            SQLAlchemyError,
+            OSError,
+        ) as error:  # such as a missing permission or a server that only reads: it can be mended
             raise StoreError(_first_line(error)) from error
-        except DBAPIError as error:
-            raise (StoreError if error.connection_invalidated else RefusedError)(_first_line(error)) from error
         except DomainError as error:
             raise RefusedError(str(error)) from error
         self._is_evaluated = False

@@ -14,13 +14,15 @@ from typing import Protocol
 import msgspec
 
 from metering.domain.usage.events import UsageEvent
-from metering.sidecar.journal import Segment, SegmentReader, segments, without_writer
+from metering.sidecar.journal import Segment, SegmentReader, position_of, segments, without_writer
+from metering.sidecar.shipping.stored_position import StoredPosition
 
 BATCH_EVENTS = 2_000
 _IDLE_SECONDS = 0.1
 _FIRST_PAUSE_SECONDS = 0.5
 _LONGEST_PAUSE_SECONDS = 30.0
 SET_ASIDE = "set-aside.ndjson"
+DAMAGED = ".damaged"
 
 _decode = msgspec.msgpack.Decoder(UsageEvent).decode
 _log = logging.getLogger(__name__)
@@ -45,19 +47,33 @@ class Store(Protocol):
 
 
 class Shipper:
-    """Ships one journal. ``is_told_to_finish`` returns whether to end once everything is stored."""
+    """Ships one journal. ``is_told_to_finish`` returns whether to end once everything is stored.
 
-    def __init__(self, folder: Path, store: Store, is_told_to_finish: Callable[[], bool]) -> None:
+    ``stored`` is kept up to date, for those who need to know what is stored.
+    """
+
+    def __init__(
+        self, folder: Path, store: Store, is_told_to_finish: Callable[[], bool], stored: StoredPosition | None = None
+    ) -> None:
         self._folder = folder
         self._store = store
+        self._stored = stored or StoredPosition()
         self._is_told_to_finish = is_told_to_finish
         self._open: dict[int, SegmentReader] = {}
         self._pause = 0.0
 
     def run(self) -> None:
         """Ship until it is to finish and nothing is left, or nothing can be stored."""
+        try:
+            self._run()
+        finally:
+            for reader in self._open.values():
+                reader.close()
+
+    def _run(self) -> None:
         while True:
             finishing = self._is_told_to_finish()  # asked before looking: what is written afterward is not missed
+            announced = self._stored.announced
             try:
                 shipped = self._ship_last() if finishing else self._ship_all(segments(self._folder), is_written=True)
             except StoreError as error:
@@ -68,14 +84,18 @@ class Shipper:
             self._pause = 0.0
             if finishing:
                 return
+            self._stored.advance(announced)
             if not shipped:
                 self._store.idle()
                 time.sleep(_IDLE_SECONDS)
 
     def _ship_last(self) -> int:
         """Ship what is left after the sidecar has ended. Another one may write to the journal by then."""
+        shipped = self._ship_all(
+            segments(self._folder), is_written=True
+        )  # may take long, while another one must be able to start
         with without_writer(self._folder) as is_free:
-            return self._ship_all(segments(self._folder), is_written=not is_free)
+            return shipped + self._ship_all(segments(self._folder), is_written=not is_free)
 
     def _ship_all(self, found: Sequence[Segment], *, is_written: bool) -> int:
         """Ship segments. The newest one is kept if records may be added to it (``is_written``)."""
@@ -92,19 +112,30 @@ class Shipper:
         shipped = 0
         while records := reader.records(BATCH_EVENTS):
             try:
-                self._store_records(records)
+                with self._stored.advancing(position_of(segment.number, reader.returned)):
+                    self._store_records(records)
             except StoreError:
                 self._reopen(segment.number)
                 raise
             shipped += len(records)
         if not is_newest:
-            if reader.is_damaged or reader.unread_bytes:
-                _log.warning(
-                    "the end of %s is incomplete: a record was being written when the sidecar ended", segment.path.name
-                )
-            self._open.pop(segment.number).close()
-            segment.path.unlink(missing_ok=True)
+            self._end(segment, reader)
         return shipped
+
+    def _end(self, segment: Segment, reader: SegmentReader) -> None:
+        """Delete a segment of which everything is stored. One with a damaged part is kept under another name."""
+        unread = reader.unread_bytes
+        self._open.pop(segment.number).close()
+        if unread and reader.is_damaged:
+            kept = segment.path.with_suffix(DAMAGED)
+            segment.path.rename(kept)
+            _log.error(
+                "%d bytes of the journal cannot be read; what was before them is stored, and %s is kept", unread, kept.name
+            )
+            return
+        if unread:
+            _log.warning("the end of %s is incomplete: a record was being written when the sidecar ended", segment.path.name)
+        segment.path.unlink(missing_ok=True)
 
     def _reopen(self, number: int) -> None:
         """Read a segment from its start again: what was stored of it counts once."""
