@@ -75,7 +75,7 @@ async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journ
     server = SidecarServer(
         passing, Path(settings.journal), policy, settings.sync_ms, ShipperProcess(text, to_service=bool(start.service))
     )
-    await server.serve(start.host, start.port)
+    await server.serve(start.host, start.port, ends_with_input=start.ends_with_input)
 
 
 def _allow_connections(number: int) -> None:
