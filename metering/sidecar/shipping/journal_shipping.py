@@ -1,6 +1,7 @@
 """What both shipping processes do: read how the sidecar was started, and ship its journal until it has ended."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -13,6 +14,9 @@ from metering.operations.service.logs import LogSettings, configure_logging
 from metering.operations.service.sidecar_settings import SidecarStart
 from metering.sidecar.shipping.ship import Shipper, Store
 
+# Storing can wait a moment, requests cannot: on a busy machine they come first.
+_NICENESS = 10
+
 StoreOf = Callable[[SidecarStart, threading.Event], Store]
 
 
@@ -23,6 +27,7 @@ def ship_journal(store_of: StoreOf) -> None:
     """
     start = msgspec.json.decode(sys.argv[1], type=SidecarStart)
     configure_logging(LogSettings(start.log_level, start.log_as_json), logging.INFO)
+    os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the sidecar decides when to end
     finishing = threading.Event()
     threading.Thread(target=_watch_input, args=(finishing,), daemon=True).start()
