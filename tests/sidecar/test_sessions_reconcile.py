@@ -86,7 +86,7 @@ def test_sessions_are_the_projects_and_both_sides_agree_session_by_session(route
     assert router.requests == {"search": 3, "chat": 2}
     report = reconciled_sessions(meter, month, router.bill(month, COST_NANO))
     assert (report.bridge.ours_nano, report.bridge.theirs_nano) == (47_000_000, 47_000_000)
-    assert report.variances == []
+    assert report.variances == ()
     assert steps(report) == {}
 
 
