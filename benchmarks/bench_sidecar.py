@@ -36,7 +36,7 @@ class Work(NamedTuple):
     """A kind of load. ``chunks`` 0: plain answers."""
 
     data: bytes
-    count: int
+    requests: int
     connections: int
     chunks: int = 0
 
@@ -54,13 +54,13 @@ class Figures(Struct):
 
 def measured(proxy: Proxy, work: Work, *, with_wrk: bool = False) -> Figures:
     """Send the load; then wait until what stores events has caught up, so that its work counts here and disturbs no other."""
-    expected = proxy.stored() + work.count if isinstance(proxy, Sidecar) and not with_wrk else 0
+    expected = proxy.stored() + work.requests if isinstance(proxy, Sidecar) and not with_wrk else 0
     before, stored_before = processor_seconds(proxy.pids), processor_seconds(proxy.shipping)
-    count = work.count
+    count = work.requests
     if with_wrk:
         count, sent = _wrk(proxy.port, work)
     else:
-        sent = send(proxy.port, work.data, work.count, work.connections)
+        sent = send(proxy.port, work.data, work.requests, work.connections)
     used = processor_seconds(proxy.pids) - before
     if isinstance(proxy, Sidecar):
         wait_until_stored(proxy, expected)
@@ -99,7 +99,7 @@ def _wrk(port: int, work: Work) -> tuple[int, Sent]:
         pairs = "".join(f'wrk.headers["{name}"] = "{value}"\n' for name, value in (line.split(": ", 1) for line in headers))
         script.write(f'wrk.method = "POST"\nwrk.body = [==[{body}]==]\n{pairs}')
         script.flush()
-        seconds = max(2, work.count // 5_000)
+        seconds = max(2, work.requests // 5_000)
         options = ["-t1", f"-c{work.connections}", f"-d{seconds}s", "-s", script.name]
         address = f"http://127.0.0.1:{port}/v1/chat/completions"
         done = subprocess.run(["wrk", *options, address], check=True, capture_output=True, text=True).stdout
@@ -186,8 +186,8 @@ def streams(proxies: Sequence[Proxy], arguments: argparse.Namespace) -> None:
     alone = request(chunks=3, pause_ms=0)
     found = in_turn(proxies, lambda _: Work(alone, arguments.requests // 40, 1), arguments.rounds)
     direct = found["direct"].first_byte_ms
-    rows = [(label, f"{each.first_byte_ms:.3f}", f"{each.first_byte_ms - direct:.3f}") for label, each in found.items()]
-    show("streams, 1 connection", ("", "first byte, ms", "later"), rows)
+    later = [(label, f"{each.first_byte_ms:.3f}", f"{each.first_byte_ms - direct:.3f}") for label, each in found.items()]
+    show("streams, 1 connection", ("", "first byte, ms", "later"), later)
 
 
 def long_prompts(proxies: Sequence[Proxy], arguments: argparse.Namespace) -> None:

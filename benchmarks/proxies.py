@@ -19,7 +19,7 @@ from mock_upstream import MODEL
 from processes import children, free_port, tree, wait_until_listening
 
 HERE = Path(__file__).parent
-_QUIET = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+_NULL = subprocess.DEVNULL
 
 _NGINX = """
 worker_processes 1;
@@ -145,7 +145,8 @@ def nginx(folder: Path, upstreams: Upstreams) -> tuple[Proxy, Proxy] | None:
         tls_port=tls_port,
     )
     (folder / "nginx.conf").write_text(text)
-    process = subprocess.Popen([program, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"], **_QUIET)
+    options = ["-p", str(folder), "-c", str(folder / "nginx.conf"), "-g", "daemon off;"]
+    process = subprocess.Popen([program, *options], stdout=_NULL, stderr=_NULL)
     wait_until_listening(port, _lives(process))
     return Proxy("nginx", port, process), Proxy("nginx", tls_port, process)
 
@@ -158,7 +159,7 @@ def litellm(folder: Path, program: Path, upstreams: Upstreams) -> Proxy:
     port = free_port()
     arguments = ["--config", str(configuration), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
     environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "NO_PROXY": "127.0.0.1"}
-    process = subprocess.Popen([str(program), *arguments], env=environment, cwd=folder, **_QUIET)
+    process = subprocess.Popen([str(program), *arguments], env=environment, cwd=folder, stdout=_NULL, stderr=_NULL)
     wait_until_listening(port, _lives(process), 180)
     return Proxy("LiteLLM", port, process)
 

@@ -19,13 +19,21 @@ from support.upstream_server import UpstreamServer
 class Both(Serving):
     """A server with a sidecar, which accounts to ``acme``."""
 
-    def __init__(self, url, folder, upstream, *options, **environment):
+    def __init__(self, url, folder, upstream, *options):
         self.url = url
         self.sidecar_port = free_port()
         self.sidecar_address = f"http://127.0.0.1:{self.sidecar_port}"
         with_sidecar = ["--sidecar", "--sidecar-port", str(self.sidecar_port), "--sidecar-upstream", upstream]
-        journal = {"METERING_SIDECAR_JOURNAL": str(folder / "journal"), "METERING_SIDECAR_IS_ROUTER": "yes"}
-        super().__init__(url, folder, *with_sidecar, "--sidecar-account", "acme", *options, **journal, **environment)
+        super().__init__(
+            url,
+            folder,
+            *with_sidecar,
+            "--sidecar-account",
+            "acme",
+            *options,
+            METERING_SIDECAR_JOURNAL=str(folder / "journal"),
+            METERING_SIDECAR_IS_ROUTER="yes",
+        )
 
     def passes(self) -> bool:
         """Whether the sidecar answers."""
