@@ -99,7 +99,7 @@ class RequestExplainer:
     def add_line(self, line: InvoiceLine) -> None:
         """Add a line whose request was not found."""
         amount = line.amount_nano or 0
-        cause = Cause.REFUND if amount < 0 else Cause.MISSING_HERE
+        cause = Cause.REFUND if line.is_refund else Cause.MISSING_HERE
         key = FindingKey(cause, provider=line.provider, model=line.model)
         self.findings.add(key, Item(None, line.position, None, amount, amount))
 

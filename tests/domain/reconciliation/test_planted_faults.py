@@ -5,6 +5,7 @@ import pytest
 from metering.domain.reconciliation.bridge import build_bridge
 from metering.domain.reconciliation.causes import Cause
 from metering.domain.reconciliation.explain_requests import RequestExplainer
+from metering.domain.reconciliation.invoices import InvoiceLine
 from metering.domain.reconciliation.pairing import Pairing
 from metering.domain.reconciliation.rounding import run_slack
 from support.planted_bills import COVERAGE, END, FAULTS, HOUR, RECORDED, START, PlantedBill, cost_of, rounding_of
@@ -79,3 +80,11 @@ def test_what_fits_two_of_thousands_of_unexplained_differences_is_listed_but_not
     assert len(chosen) > 3_000
     assert named(bridge) == planted(bill)
     assert {found.alternatives for found in findings if len(found.items) <= 2} == {("quantity:cached_as_input",)}
+
+
+def test_a_refund_of_a_request_that_was_not_metered_is_a_refund():
+    explainer = RequestExplainer(COVERAGE, as_of=END + 100 * HOUR, unit_nano=1, recorded=RECORDED)
+    explainer.add_line(InvoiceLine(position=1, request_id="elsewhere-1", amount_nano=-250))
+    explainer.add_line(InvoiceLine(position=2, request_id="elsewhere-2", amount_nano=300))
+    found = {each.key.cause: each.amount_nano for each in explainer.finish().sorted()}
+    assert found == {Cause.REFUND: -250, Cause.MISSING_HERE: 300}

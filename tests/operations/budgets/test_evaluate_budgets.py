@@ -218,6 +218,16 @@ def test_a_change_keeps_fired_thresholds_and_evaluates_new_ones_at_once(watched)
     assert watched.raised()[2:] == [(budget, "2026-11", 100)]
 
 
+def test_a_threshold_that_a_change_adds_is_reached_later(watched):
+    budget = watched.budget(1, thresholds=(50, 100))
+    watched.spend(700)
+    watched.evaluator.evaluate()
+    watched.change(budget, 1, thresholds=(50, 80, 100))
+    watched.spend(150)
+    watched.evaluator.evaluate()
+    assert watched.raised() == [(budget, "2026-11", 50), (budget, "2026-11", 80)]
+
+
 def test_a_deleted_budget_raises_no_more_alerts(watched):
     budget = watched.budget(1)
     watched.evaluator.evaluate()
