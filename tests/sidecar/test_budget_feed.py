@@ -1,4 +1,4 @@
-"""The process that stores events tells the proxy exactly what is stored, and answers for rates."""
+"""The process that stores events publishes exactly what is stored to the proxy, and answers for rates."""
 
 import socket
 import threading
@@ -116,7 +116,7 @@ class Memory:
 
 
 def shipped(folder, store, stored, passes=1):
-    """Ship with some passes over the journal before it is told to finish."""
+    """Ship with some passes over the journal before it is to finish."""
     left = [False] * passes + [True]
     Shipper(folder, store, lambda: left.pop(0) if len(left) > 1 else True, stored).run()
 
