@@ -78,7 +78,7 @@ async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journ
     gate, shipper = _budgets(start, text, host, meter)
     passing = Passing(upstream, meter, gate, limits, refuses_when_full=settings.when_full == "refuse")
     server = SidecarServer(passing, Path(settings.journal), policy, settings.sync_ms, shipper)
-    await server.serve(start.host, start.port)
+    await server.serve(start.host, start.port, ends_with_input=start.ends_with_input)
 
 
 def _budgets(start: SidecarStart, text: str, host: str, meter: Meter) -> tuple[Gate, ShipperProcess]:

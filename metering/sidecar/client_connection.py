@@ -9,7 +9,7 @@ import asyncio
 import httptools
 
 from metering.sidecar.exchange import Exchange
-from metering.sidecar.heads import BadHeadError, Headers, checked_head
+from metering.sidecar.heads import BadHeadError, Headers, HeadReader
 from metering.sidecar.own_pages import OWN_PREFIX, own_page
 from metering.sidecar.passing import Passing
 from metering.sidecar.refusals import Refusal, refusal_response
@@ -35,6 +35,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_own = False
         self.deadline = 0.0
         self._parser = httptools.HttpRequestParser(self)
+        self._heads = HeadReader(passing.limits.max_target_bytes)
         self._begin()
 
     def _begin(self) -> None:
@@ -213,13 +214,12 @@ class ClientConnection(asyncio.Protocol):
         limits = self._passing.limits
         if self._head_bytes > limits.max_head_bytes:
             self._check_head_size(limits.max_head_bytes)
-        head = checked_head(
+        head = self._heads.read(
             self._parser.get_method(),
             self._target,
             self._headers,
             self._parser.get_http_version(),
             keep_alive=self._parser.should_keep_alive(),
-            max_target=limits.max_target_bytes,
         )
         self.deadline = self._loop.time() + limits.body_idle_seconds
         if head.target.startswith(OWN_PREFIX):

@@ -7,8 +7,8 @@ from metering.sidecar.answer_framing import AnswerFraming, answer_framing
 from metering.sidecar.answers import AnswerBody
 from metering.sidecar.callers import Caller
 from metering.sidecar.client_port import ClientPort
+from metering.sidecar.exchanged import Exchanged
 from metering.sidecar.heads import AnswerHead, Headers, RequestHead
-from metering.sidecar.metered_events import Exchanged
 from metering.sidecar.outgoing_request import OutgoingRequest
 from metering.sidecar.passing import Passing
 from metering.sidecar.proxy import EnteringRequest, Hold, now_micros

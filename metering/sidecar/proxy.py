@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from metering.domain.usage.events import UsageEvent
 from metering.sidecar.callers import Caller, Callers
+from metering.sidecar.exchanged import Exchanged
 from metering.sidecar.journal import JournalWriter, SyncPolicy
-from metering.sidecar.metered_events import EventMaker, Exchanged
+from metering.sidecar.metered_events import EventMaker
 from metering.sidecar.proxy_metrics import ProxyMetrics
 from metering.sidecar.refusals import Refusal
 from metering.sidecar.request_facts import RequestFacts

@@ -1,6 +1,7 @@
 """What both shipping processes do: read how the sidecar was started, and ship its journal until it has ended."""
 
 import logging
+import os
 import signal
 import sys
 import threading
@@ -16,6 +17,9 @@ from metering.sidecar.shipping.stored_position import StoredPosition
 
 StoreOf = Callable[[SidecarStart, threading.Event, StoredPosition], Store]
 
+# Storing can wait a moment, requests cannot: on a busy machine they come first.
+_NICENESS = 10
+
 
 def ship_journal(store_of: StoreOf) -> None:
     """Ship until standard input is closed, which means that the sidecar has ended, and nothing is left.
@@ -24,6 +28,7 @@ def ship_journal(store_of: StoreOf) -> None:
     """
     start = msgspec.json.decode(sys.argv[1], type=SidecarStart)
     configure_logging(LogSettings(start.log_level, start.log_as_json), logging.INFO)
+    os.nice(_NICENESS)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # of the terminal; the sidecar decides when to end
     finishing = threading.Event()
     threading.Thread(target=_watch_input, args=(finishing,), daemon=True).start()
