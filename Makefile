@@ -6,6 +6,7 @@ STAMP := $(VENV)/.installed
 
 HOST ?= 127.0.0.1
 PORT ?= 8000
+SIDECAR_PORT ?= 8787
 DATA := var
 export METERING_DATABASE_URL ?= sqlite:///$(DATA)/metering.db
 
@@ -24,8 +25,8 @@ $(STAMP): pyproject.toml constraints.txt
 
 install: $(STAMP) ## Create the virtual environment
 
-run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the API on 127.0.0.1:8000
-	@$(BIN)/python examples/run.py --data $(DATA) --host $(HOST) --port $(PORT)
+run: $(STAMP) ## Load a month of sample traffic, show what it cost, serve the API on 127.0.0.1:8000 and the sidecar on :8787
+	@$(BIN)/python examples/run.py --data $(DATA) --host $(HOST) --port $(PORT) --sidecar-port $(SIDECAR_PORT)
 
 test: $(STAMP) ## Run all tests
 	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
@@ -59,6 +60,7 @@ bench: $(STAMP) ## Measure speed and memory, compared with the bare limits and w
 	@$(BIN)/python benchmarks/bench_budgets.py
 	@$(BIN)/python benchmarks/bench_reconcile.py
 	@$(BIN)/python benchmarks/bench_memory.py
+	@$(BIN)/python benchmarks/bench_sidecar.py
 
 constraints: ## Pin the newest versions that pyproject.toml allows
 	@rm -rf $(VENV)-fresh && $(PYTHON) -m venv $(VENV)-fresh

@@ -1,4 +1,7 @@
-"""``make run``: ingest a month of sample traffic, show its cost, and start a server. Every step is a command you can type."""
+"""``make run``: ingest a month of sample traffic, show its cost, and start a server with a sidecar.
+
+Every step is a command you can type.
+"""
 
 import argparse
 import json
@@ -15,6 +18,21 @@ METERING = [sys.executable, "-m", "metering"]
 ACCOUNT = "acme"
 KEY_NAME = "make run"
 EVENTS = 20_000
+CLIENTS = """
+Meter your own requests: change the base URL, here to the sidecar, and leave the rest. `metering spend --today` shows them.
+
+  OpenAI SDK        client = OpenAI(base_url="{address}/v1", api_key=os.environ["HF_TOKEN"],
+                                    default_headers={{"X-Metering-Project": "search"}})
+  huggingface_hub   client = InferenceClient(base_url="{address}/v1", api_key=os.environ["HF_TOKEN"],
+                                             headers={{"X-Metering-Project": "search"}})
+  Claude Code       export ANTHROPIC_BASE_URL={address} ANTHROPIC_AUTH_TOKEN=$HF_TOKEN
+                    export ANTHROPIC_CUSTOM_HEADERS="X-Metering-Project: search"
+  Codex             [model_providers.huggingface]: base_url = "{address}/v1"
+                    http_headers = {{ "X-Metering-Project" = "search" }}
+  OpenCode          provider.huggingface.options: "baseURL": "{address}/v1",
+                    "headers": {{"X-Metering-Project": "search"}}
+
+docs/sidecar.md has a whole recipe for each."""
 
 
 def previous_month(today: date) -> str:
@@ -49,10 +67,13 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("var"))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--sidecar-port", type=int, default=8787)
+    parser.add_argument("--upstream", default="https://router.huggingface.co", help="where the sidecar passes requests on to")
     parser.add_argument("--no-serve", action="store_true", help="stop before the server starts")
     arguments = parser.parse_args()
     arguments.data.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("METERING_DATABASE_URL", f"sqlite:///{arguments.data / 'metering.db'}")
+    os.environ.setdefault("METERING_SIDECAR_JOURNAL", str(arguments.data / "sidecar-journal"))
     month = previous_month(datetime.now(UTC).date())
     log = arguments.data / f"requests-{month}.ndjson"
     if not log.exists():
@@ -68,8 +89,13 @@ def main() -> None:
     print("\nQuery the API from another terminal:")
     print(f'  curl -H "Authorization: Bearer {token}" "{address}/v1/statements/{ACCOUNT}/{month}.csv"', flush=True)
     if not arguments.no_serve:
-        print(f"\nServing on {address}; press Ctrl-C to stop.", flush=True)
-        os.execv(sys.executable, [*METERING, "serve", "--host", arguments.host, "--port", str(arguments.port)])
+        sidecar = f"http://{arguments.host}:{arguments.sidecar_port}"
+        print(CLIENTS.format(address=sidecar))
+        print(f"\nServing on {address}, the sidecar on {sidecar}; press Ctrl-C to stop.", flush=True)
+        listening = ["--host", arguments.host, "--port", str(arguments.port)]
+        passing = ["--sidecar-port", str(arguments.sidecar_port), "--sidecar-upstream", arguments.upstream]
+        started = [*METERING, "serve", *listening, "--sidecar", *passing, "--sidecar-account", ACCOUNT]
+        os.execv(sys.executable, started)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from metering.cli.root import stop
 CANNOT_LISTEN = 1
 
 
-def try_address(host: str, port: int) -> None:
+def try_address(host: str, port: int, option: str = "--port") -> None:
     """End the command with one line if the address cannot be used: the server would report it in many, after it has started."""
     shown = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
@@ -24,8 +24,8 @@ def try_address(host: str, port: int) -> None:
                     probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 probe.bind(address)
     except OSError as error:
-        message = f"error[address_unusable]: cannot listen on {shown} ({error.strerror}); choose another --host or --port"
+        message = f"error[address_unusable]: cannot listen on {shown} ({error.strerror}); choose another --host or {option}"
         if error.errno == errno.EADDRINUSE:
-            message = f"error[address_in_use]: {shown} is used by another process; stop it, or choose another --port"
+            message = f"error[address_in_use]: {shown} is used by another process; stop it, or choose another {option}"
         click.echo(message, err=True)
         stop(CANNOT_LISTEN)

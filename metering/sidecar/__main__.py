@@ -18,11 +18,13 @@ import msgspec
 from metering.domain.errors import DomainError
 from metering.operations.service.logs import LogSettings, configure_logging
 from metering.operations.service.sidecar_settings import SidecarSettings, SidecarStart
+from metering.sidecar.budget_gate import BudgetGate
+from metering.sidecar.budget_link import BudgetLink
 from metering.sidecar.callers import Callers
 from metering.sidecar.journal import JournalWriter, SyncPolicy
 from metering.sidecar.metered_events import EventMaker, host_of
 from metering.sidecar.passing import Passing
-from metering.sidecar.proxy import Meter, OpenGate, ProxyLimits
+from metering.sidecar.proxy import Gate, Meter, OpenGate, ProxyLimits
 from metering.sidecar.proxy_metrics import ProxyMetrics
 from metering.sidecar.server import SidecarServer
 from metering.sidecar.shipper_process import ShipperProcess
@@ -35,6 +37,8 @@ except ImportError:  # not made for Windows
     run = asyncio.run  # type: ignore[assignment]
 
 ROUTER = "router.huggingface.co"
+# A reservation outlives its request by this much, should it never be settled.
+_MARGIN_SECONDS = 60
 _OTHER_FILES = 100
 
 _log = logging.getLogger(__name__)
@@ -68,14 +72,28 @@ async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journ
     upstream = Upstream(address, verified_tls() if address.is_tls else None, limits.connect_seconds)
     is_router = settings.is_router or address.host == ROUTER
     callers = Callers(_salt(Path(settings.journal)), start.account, settings.key_accounts, settings.session_per)
-    maker = EventMaker(start.source, host_of(address.host, is_router=is_router))
+    host = host_of(address.host, is_router=is_router)
     policy = SyncPolicy(settings.sync)
-    meter = Meter(maker, callers, journal, policy, ProxyMetrics())
-    passing = Passing(upstream, meter, OpenGate(), limits, refuses_when_full=settings.when_full == "refuse")
-    server = SidecarServer(
-        passing, Path(settings.journal), policy, settings.sync_ms, ShipperProcess(text, to_service=bool(start.service))
+    meter = Meter(EventMaker(start.source, host), callers, journal, policy, ProxyMetrics())
+    gate, shipper = _budgets(start, text, host, meter)
+    passing = Passing(upstream, meter, gate, limits, refuses_when_full=settings.when_full == "refuse")
+    server = SidecarServer(passing, Path(settings.journal), policy, settings.sync_ms, shipper)
+    await server.serve(start.host, start.port, ends_with_input=start.ends_with_input)
+
+
+def _budgets(start: SidecarStart, text: str, host: str, meter: Meter) -> tuple[Gate, ShipperProcess]:
+    """Return the gate, and the process that tells it of budgets. A service does not tell, so none of its budgets blocks."""
+    if start.service:
+        return OpenGate(), ShipperProcess(text, to_service=True)
+    settings = start.settings
+    gate = BudgetGate(
+        host,
+        lambda: meter.journal.position,
+        settings.answer_seconds + settings.answer_idle_seconds + _MARGIN_SECONDS,
+        refuses_unknown=settings.when_unknown == "closed",
     )
-    await server.serve(start.host, start.port)
+    meter.metrics.watch_reserved(lambda: gate.ledger.reserved_nano)
+    return gate, ShipperProcess(text, to_service=False, connected=BudgetLink(gate).adopt)
 
 
 def _allow_connections(number: int) -> None:

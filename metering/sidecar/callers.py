@@ -45,6 +45,13 @@ class Callers:
 
     def caller(self, head: RequestHead) -> Caller:
         """Return the labels of a request."""
+        derived = head.derived
+        if derived.caller is None:
+            derived.caller = self._read(head)
+        caller: Caller = derived.caller
+        return caller
+
+    def _read(self, head: RequestHead) -> Caller:
         found = {name: value for name, value in reversed(head.headers) if name in _READ}
         key = self._key_label(found.get(b"authorization") or found.get(b"x-api-key") or b"")
         project, user = _text(found.get(PROJECT)), _text(found.get(USER))
@@ -55,7 +62,7 @@ class Callers:
         session = _text(found.get(SESSION))
         if not session and self._session_per:
             label = {"project": project, "key": key, "user": user}[self._session_per]
-            session = f"{self._session_per}-{label}"[:MAX_SESSION_LENGTH] if label else ""
+            session = label[:MAX_SESSION_LENGTH]
         if session:
             tags[SESSION_TAG] = session[:MAX_NAME_LENGTH]
         return Caller(account, project, key, user, session, tags)

@@ -9,7 +9,7 @@ import asyncio
 import httptools
 
 from metering.sidecar.exchange import Exchange
-from metering.sidecar.heads import BadHeadError, Headers, checked_head
+from metering.sidecar.heads import BadHeadError, Headers, HeadReader
 from metering.sidecar.own_pages import OWN_PREFIX, own_page
 from metering.sidecar.passing import Passing
 from metering.sidecar.refusals import Refusal, refusal_response
@@ -29,11 +29,13 @@ class ClientConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._exchange: Exchange | None = None
         self._is_closing = False
+        self._is_discarding = False
         self._has_ended = False
         self._paused = False
         self._is_own = False
         self.deadline = 0.0
         self._parser = httptools.HttpRequestParser(self)
+        self._heads = HeadReader(passing.limits.max_target_bytes)
         self._begin()
 
     def _begin(self) -> None:
@@ -138,6 +140,16 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = self._loop.time() + self._passing.limits.keep_alive_seconds
         self.resume_reading()
 
+    def discard_rest(self) -> None:
+        """Take what is left of a request that was answered early, for a while, then close.
+
+        Closing at once would reset the connection, and the client might never read the answer.
+        """
+        self._exchange = None
+        self._is_discarding = True
+        self.deadline = self._loop.time() + self._passing.limits.linger_seconds
+        self.resume_reading()
+
     def abort(self) -> None:
         """Close at once."""
         self._exchange = None
@@ -172,7 +184,7 @@ class ClientConnection(asyncio.Protocol):
     def expire(self) -> None:
         """The deadline of a head, of a body or of an idle connection has passed."""
         exchange = self._exchange
-        if exchange is None and not self._head_bytes:
+        if exchange is None and (self._is_discarding or not self._head_bytes):
             self.close()
         elif exchange is None or not exchange.is_request_complete:
             self._refuse(Refusal(408, "request_timeout", "the request did not arrive in time"))
@@ -202,13 +214,12 @@ class ClientConnection(asyncio.Protocol):
         limits = self._passing.limits
         if self._head_bytes > limits.max_head_bytes:
             self._check_head_size(limits.max_head_bytes)
-        head = checked_head(
+        head = self._heads.read(
             self._parser.get_method(),
             self._target,
             self._headers,
             self._parser.get_http_version(),
             keep_alive=self._parser.should_keep_alive(),
-            max_target=limits.max_target_bytes,
         )
         self.deadline = self._loop.time() + limits.body_idle_seconds
         if head.target.startswith(OWN_PREFIX):
@@ -233,7 +244,9 @@ class ClientConnection(asyncio.Protocol):
         if self._is_closing:
             return
         self.deadline = 0.0
-        if self._exchange is not None:
+        if self._is_discarding:
+            self.close()
+        elif self._exchange is not None:
             self._exchange.request_complete()
         elif self._is_own:
             self.exchange_done(keep_alive=self._parser.should_keep_alive())
@@ -244,7 +257,10 @@ class ClientConnection(asyncio.Protocol):
             raise BadHeadError("head_too_large", _too_large(limit), 431)
 
     def _refuse(self, refusal: Refusal) -> None:
-        """Answer with an error and close."""
+        """Answer with an error and close; a request that was answered already is given no second answer."""
+        if self._is_discarding:
+            self.close()
+            return
         self._passing.meter.metrics.refused.labels(refusal.code).inc()
         exchange, self._exchange = self._exchange, None
         shape = ErrorShape.OPENAI if exchange is None else exchange.wire.errors

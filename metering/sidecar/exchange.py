@@ -1,13 +1,14 @@
 """One request and its answer: passed on in both directions, and metered once, however it ends."""
 
 import asyncio
-from typing import Any, Protocol
+from typing import Any
 
 from metering.sidecar.answer_framing import AnswerFraming, answer_framing
 from metering.sidecar.answers import AnswerBody
 from metering.sidecar.callers import Caller
+from metering.sidecar.client_port import ClientPort
+from metering.sidecar.exchanged import Exchanged
 from metering.sidecar.heads import AnswerHead, Headers, RequestHead
-from metering.sidecar.metered_events import Exchanged
 from metering.sidecar.outgoing_request import OutgoingRequest
 from metering.sidecar.passing import Passing
 from metering.sidecar.proxy import EnteringRequest, Hold, now_micros
@@ -18,25 +19,6 @@ from metering.sidecar.wires import Wire, wire_of
 _MAX_HELD_ERROR = 64 * 1024
 _REFUSED_USAGE = (400, 422)
 _CLIENT_LEFT = 499
-
-
-class ClientPort(Protocol):
-    """The client's connection, as an exchange uses it."""
-
-    def write(self, data: bytes) -> None:
-        """Send bytes."""
-
-    def pause_reading(self) -> None:
-        """Take no more of the request for now."""
-
-    def resume_reading(self) -> None:
-        """Take more of the request."""
-
-    def exchange_done(self, *, keep_alive: bool) -> None:
-        """The answer was sent whole."""
-
-    def abort(self) -> None:
-        """Close at once: the answer cannot be completed."""
 
 
 class Exchange:
@@ -158,7 +140,7 @@ class Exchange:
         """Meter the exchange, then pass on the end."""
         if self._held is not None:
             body = b"".join(self._held)
-            if b"stream_options" in body or b"include_usage" in body:
+            if self._client is not None and (b"stream_options" in body or b"include_usage" in body):
                 self._ask_again()
                 return
             self._release_held()
@@ -221,15 +203,8 @@ class Exchange:
         return True
 
     def _start_whole(self) -> None:
-        if self._refuse_unmetered():
-            return
-        passing = self.passing
-        data = self._request.whole(passing.refuse_usage)
-        connection = None if self.wire.is_inference and passing.gate.is_closed() else passing.upstream.take()
-        if connection is not None:
-            self._ask(connection, data)
-        else:
-            passing.run(self._start_later(data))
+        if not self._refuse_unmetered():
+            self._start(self._request.whole(self.passing.refuse_usage))
 
     def _start_streaming(self) -> None:
         if self._client is not None and not self.is_request_complete:
@@ -238,24 +213,55 @@ class Exchange:
             return
         self._is_started = True
         if not self._refuse_unmetered():
-            self.passing.run(self._start_later(self._request.start()))
+            self._start(self._request.start())
 
-    async def _start_later(self, data: bytes) -> None:
-        """Ask the budgets and open a connection, if it takes either, then send what there is of the request."""
-        passing, request = self.passing, self._request
-        if self.wire.is_inference and passing.gate.is_closed():
-            provider = passing.provider_of(self.path, request.facts.model)
-            entering = EnteringRequest(self.caller, provider, request.facts, request.input_tokens, self.wire.operation)
-            entered = await passing.gate.enter(entering)
+    def _start(self, data: bytes) -> None:
+        """Ask the budgets, if any could refuse the request, then send what there is of it."""
+        gate = self.passing.gate
+        if self.wire.is_inference and gate.is_closed:
+            provider = self.passing.provider_of(self.path, self._request.facts.model)
+            entering = self._request.entering(provider, self.started)
+            entered = gate.try_enter(entering)
+            if entered is None:
+                self.passing.run(self._start_once_entered(entering, data))
+                return
             if isinstance(entered, Refusal):
                 self._refuse(entered)
                 return
             self._hold = entered
-        connection = await self._connected()
-        if connection is None:
+        self._start_upstream(data)
+
+    async def _start_once_entered(self, entering: EnteringRequest, data: bytes) -> None:
+        entered = await self.passing.gate.enter(entering)
+        if isinstance(entered, Refusal):
+            if not self._is_answered:
+                self._refuse(entered)
+        elif self._is_answered:  # the client has left
+            entered.release()
+        else:
+            self._hold = entered
+            self._start_upstream(data)
+
+    def _start_upstream(self, data: bytes) -> None:
+        connection = self.passing.upstream.take()
+        if connection is not None:
+            self._begin(connection, data)
+        else:
+            self.passing.run(self._start_once_connected(data))
+
+    async def _start_once_connected(self, data: bytes) -> None:
+        try:
+            connection = self.passing.upstream.take() or await self.passing.upstream.connect()
+        except UpstreamError as error:
+            if not self._is_answered:
+                self._fail(Refusal(504 if error.code == "upstream_timeout" else 502, error.code, str(error)))
             return
+        self._begin(connection, data)
+
+    def _begin(self, connection: UpstreamConnection, data: bytes) -> None:
+        request = self._request
         if self._client is None or self._is_answered:
-            passing.upstream.keep(connection)
+            self.passing.upstream.keep(connection)
             self._give_up(None)
             return
         if request.is_streamed:
@@ -263,14 +269,6 @@ class Exchange:
         self._ask(connection, data)
         if request.is_streamed:
             self._client.resume_reading()
-
-    async def _connected(self) -> UpstreamConnection | None:
-        """Return a connection; None if there is none: the client was answered with an error."""
-        try:
-            return self.passing.upstream.take() or await self.passing.upstream.connect()
-        except UpstreamError as error:
-            self._fail(Refusal(504 if error.code == "upstream_timeout" else 502, error.code, str(error)))
-            return None
 
     def _ask(self, connection: UpstreamConnection, data: bytes) -> None:
         self._connection = connection
@@ -283,17 +281,7 @@ class Exchange:
         """Send the request as the client wrote it: the provider refuses to be asked for usage."""
         self.passing.refuse_usage.add(self._request.facts.model)
         self._held = self._answer = self._reader = self._connection = None
-        self.passing.run(self._start_again(self._request.as_written()))
-
-    async def _start_again(self, data: bytes) -> None:
-        connection = await self._connected()
-        if connection is None:
-            return
-        if self._client is None or self._is_answered:
-            self.passing.upstream.keep(connection)
-            self._give_up(None)
-            return
-        self._ask(connection, data)
+        self.passing.run(self._start_once_connected(self._request.as_written()))
 
     # Ending.
 
@@ -326,7 +314,10 @@ class Exchange:
         if client is not None:
             keep = self._may_keep_alive() and self.is_request_complete
             client.write(refusal_response(refusal, self.wire.errors, keep_alive=keep))
-            client.exchange_done(keep_alive=keep)
+            if self.is_request_complete:
+                client.exchange_done(keep_alive=keep)
+            else:
+                client.discard_rest()
         self._done()
 
     def _give_up(self, status: int | None) -> None:

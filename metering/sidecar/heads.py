@@ -7,9 +7,11 @@ request smuggling).
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from http import HTTPStatus
+from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 Headers = list[tuple[bytes, bytes]]
 """Names in lowercase with their values, in the order in which they arrived."""
@@ -41,6 +43,16 @@ class BadHeadError(Exception):
         self.status = status
 
 
+class Derived(Struct):
+    """What was derived from a head, other than the length of its body: the labels of its caller, and the start of the head for
+    the upstream. A connection keeps it for its next request, because most have the same head again.
+    """
+
+    caller: Any = None
+    upstream_start: bytes = b""
+    upstream_terms: tuple[bytes, bool, Sequence[tuple[bytes, bytes]]] | None = None
+
+
 class RequestHead(Struct):
     """The head of a request. ``length`` is the stated length of its body; None for a chunked body, 0 for none."""
 
@@ -51,6 +63,7 @@ class RequestHead(Struct):
     keep_alive: bool
     length: int | None
     expects_continue: bool
+    derived: Derived = field(default_factory=Derived)
 
     @property
     def path(self) -> str:
@@ -84,11 +97,45 @@ def checked_head(
     return RequestHead(method, target, headers, version, keep_alive, length, b"expect" in framing and version == "1.1")
 
 
+class HeadReader:
+    """Checks the heads of one connection. One that equals the last but for the length of its body is not checked again."""
+
+    def __init__(self, max_target: int) -> None:
+        self._max_target = max_target
+        self._last: RequestHead | None = None
+        self._others: Headers = []
+
+    def read(self, method: bytes, target: bytes, headers: Headers, version: str, *, keep_alive: bool) -> RequestHead:
+        """Return the head of a request. Raises BadHeadError."""
+        last = self._last
+        others = [pair for pair in headers if pair[0] != b"content-length"]
+        if (
+            last is not None
+            and others == self._others
+            and len(others) == len(headers) - 1
+            and (target, method, version, keep_alive) == (last.target, last.method, last.version, last.keep_alive)
+        ):
+            length = next(value for name, value in headers if name == b"content-length")
+            if _LENGTH.fullmatch(length):
+                return RequestHead(
+                    method, target, headers, version, keep_alive, int(length), last.expects_continue, last.derived
+                )
+        head = checked_head(method, target, headers, version, keep_alive=keep_alive, max_target=self._max_target)
+        # Of a chunked body no length may be stated, so such a head says nothing about one with a length.
+        self._last, self._others = (None if head.length is None else head), others
+        return head
+
+
+@lru_cache(maxsize=1024)
+def _is_name(name: bytes) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
 def _framing(headers: Headers) -> dict[bytes, bytes]:
     """Check the headers; return those that decide how the request is read."""
     framing: dict[bytes, bytes] = {}
     for name, value in headers:
-        if not _NAME.fullmatch(name):
+        if not _is_name(name):
             raise BadHeadError("bad_header", f"{name[:40]!r} is not a valid header name")
         if _UNCLEAN.search(value):
             raise BadHeadError("bad_header", f"the header {name[:40].decode('ascii')!r} contains a control character")
@@ -122,22 +169,26 @@ def upstream_head(
     head: RequestHead, authority: bytes, length: int | None, *, plain_answer: bool, added: Sequence[tuple[bytes, bytes]] = ()
 ) -> bytes:
     """Return the bytes of the head as it is passed on. ``plain_answer``: the answer must not be compressed."""
-    dropped = _dropped(head.headers) | _REPLACED | {name for name, _ in added}
-    if plain_answer:
-        dropped |= {b"accept-encoding"}
-    lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, head.target, authority)]
-    lines += [
-        b"%b: %b" % (name, value) for name, value in head.headers if name not in dropped and not name.startswith(OWN_PREFIX)
-    ]
-    lines += [b"%b: %b" % pair for pair in added]
-    if plain_answer:
-        lines.append(b"accept-encoding: identity")
+    derived, terms = head.derived, (authority, plain_answer, added)
+    start = derived.upstream_start
+    if derived.upstream_terms != terms:
+        dropped = _dropped(head.headers) | _REPLACED | {name for name, _ in added}
+        if plain_answer:
+            dropped |= {b"accept-encoding"}
+        lines = [b"%b %b HTTP/1.1\r\nhost: %b" % (head.method, head.target, authority)]
+        lines += [
+            b"%b: %b" % (name, value) for name, value in head.headers if name not in dropped and not name.startswith(OWN_PREFIX)
+        ]
+        lines += [b"%b: %b" % pair for pair in added]
+        if plain_answer:
+            lines.append(b"accept-encoding: identity")
+        start = derived.upstream_start = b"\r\n".join(lines)
+        derived.upstream_terms = terms
     if length is None:
-        lines.append(b"transfer-encoding: chunked")
-    elif length or head.method not in (b"GET", b"HEAD", b"OPTIONS", b"DELETE"):
-        lines.append(b"content-length: %d" % length)
-    lines.append(b"\r\n")
-    return b"\r\n".join(lines)
+        return start + b"\r\ntransfer-encoding: chunked\r\n\r\n"
+    if length or head.method not in (b"GET", b"HEAD", b"OPTIONS", b"DELETE"):
+        return b"%b\r\ncontent-length: %d\r\n\r\n" % (start, length)
+    return start + b"\r\n\r\n"
 
 
 class AnswerHead(Struct):
@@ -173,7 +224,7 @@ def client_head(answer: AnswerHead, *, length: int | None, chunked: bool, keep_a
     dropped = _dropped(answer.headers)
     reason = answer.reason or _phrase(answer.status)
     lines = [b"HTTP/1.1 %d %b" % (answer.status, reason)]
-    lines += [b"%b: %b" % (name, value) for name, value in answer.headers if name not in dropped and name != b"content-length"]
+    lines += [name + b": " + value for name, value in answer.headers if name not in dropped and name != b"content-length"]
     if chunked:
         lines.append(b"transfer-encoding: chunked")
     elif length is not None:

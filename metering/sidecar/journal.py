@@ -4,6 +4,9 @@ A segment is a file that starts with MAGIC and holds records: length, checksum (
 endian. A record is appended with one write before the last byte of its answer leaves, so a killed process loses nothing. What a
 power failure can lose depends on when the disk is synced (see SyncPolicy). Segments are deleted once everything in them is
 stored; a record may be stored twice, which counts once, because an event has an identity.
+
+A record's position is the number of its segment and its number within it, as one integer. Positions rise from record to record
+for as long as one process writes.
 """
 
 import contextlib
@@ -35,6 +38,8 @@ _PROBED_BYTES = 4096
 _LOCK_ATTEMPTS, _LOCK_PAUSE_SECONDS = 20, 0.1
 _NAME = re.compile(r"([0-9]{16})\.journal")
 
+_RECORDS_BITS = 32
+
 _log = logging.getLogger(__name__)
 
 
@@ -63,8 +68,16 @@ class Segment(Struct, frozen=True, order=True):
     path: Path
 
 
+def position_of(segment: int, records: int) -> int:
+    """Return the position of the last one of so many records of a segment."""
+    return (segment << _RECORDS_BITS) + records
+
+
 class JournalWriter:
-    """Appends records. Of one folder, one process writes. ``max_bytes`` bounds the size of all segments."""
+    """Appends records. Of one folder, one process writes. ``max_bytes`` bounds the size of all segments.
+
+    ``position`` is that of the last record that was appended; 0 before the first.
+    """
 
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._folder = folder
@@ -73,8 +86,10 @@ class JournalWriter:
         self._number = max((each.number for each in segments(folder)), default=0)
         self._fd = -1
         self._written = 0
+        self._records = 0
         self._size = _size_of(folder)
         self.is_dirty = False
+        self.position = 0
         self.appended = 0
         self.dropped = 0
         self.last_error = ""
@@ -107,6 +122,8 @@ class JournalWriter:
         self._written += len(record)
         self._size += len(record)
         self.is_dirty = True
+        self._records += 1
+        self.position = position_of(self._number, self._records)
         self.appended += 1
         self.last_error = ""
         return True
@@ -151,7 +168,7 @@ class JournalWriter:
             os.close(fd)
             path.unlink(missing_ok=True)
             raise
-        self._number, self._fd, self._written = number, fd, len(MAGIC)
+        self._number, self._fd, self._written, self._records = number, fd, len(MAGIC), 0
         self._size += len(MAGIC)
 
     def _takes_bytes(self) -> bool:
@@ -201,7 +218,7 @@ def segments(folder: Path) -> list[Segment]:
 
 
 class SegmentReader:
-    """Reads the records of one segment as they are appended.
+    """Reads the records of one segment as they are appended. ``returned`` is how many records it has returned.
 
     What was not returned is read from the file again each time: a writer takes an incomplete record back when the disk is full.
     """
@@ -210,6 +227,7 @@ class SegmentReader:
         self._file: IO[bytes] = path.open("rb", buffering=0)
         self._position = 0
         self.is_damaged = False
+        self.returned = 0
 
     def records(self, limit: int) -> list[bytes]:
         """Return complete records that were not returned before, at most ``limit``.
@@ -241,6 +259,7 @@ class SegmentReader:
             position = end
             found.append(payload)
         self._position += position
+        self.returned += len(found)
         return found
 
     @property

@@ -1,10 +1,8 @@
 """The event of one exchange. Tokens are read by the reader of request logs, so that both ways of metering agree."""
 
 import contextlib
-from collections.abc import Mapping
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from metering.domain.errors import RecordError
@@ -15,10 +13,10 @@ from metering.formats.openai import OpenAiReader
 from metering.formats.openai_exchange import ROUTER_HOST, Exchange
 from metering.formats.options import DecodeOptions
 from metering.formats.reading import Reading
-from metering.sidecar.callers import Caller
 from metering.sidecar.estimates import REASON, estimated
+from metering.sidecar.exchanged import Exchanged, tags_of
 from metering.sidecar.heads import AnswerHead
-from metering.sidecar.request_facts import RequestFacts
+from metering.sidecar.usual_events import UsualEvents
 from pricing.quantities import Quantities
 
 # The reader wants a time; the event gets the time of the request.
@@ -30,32 +28,6 @@ _STATING_FAILURE = frozenset({"error", "status", "type"})
 _TEXT_OPERATIONS = frozenset({"chat", "text_completion", "embeddings", "rerank"})
 
 
-class Exchanged(Struct):
-    """One exchange as it ended. ``answer`` None: nothing was answered; ``status`` is then the sidecar's own.
-
-    Times are microseconds UTC. ``is_text``: it is a known API, most of which are for text. ``is_partial``: the usage is that
-    of the beginning of a stream. ``first_byte_ms`` is how long the first byte of the answer took.
-    """
-
-    id: str
-    started: int
-    latency_ms: int
-    path: str
-    facts: RequestFacts
-    caller: Caller
-    status: int
-    answer: AnswerHead | None
-    statements: dict[str, Any]
-    input_tokens: int
-    text_bytes: int
-    chunks: int
-    is_text: bool = True
-    is_partial: bool = False
-    first_byte_ms: int | None = None
-    is_stream: bool = False
-    is_cut: bool = False
-
-
 class EventMaker:
     """Makes events of exchanges. ``source`` names the sidecar; ``host`` is the upstream's, or stands for it."""
 
@@ -65,10 +37,16 @@ class EventMaker:
         self._reader = OpenAiReader(reading, OpenStreams())
         self._source = source
         self._host = host
+        self._usual = UsualEvents(source, reading.unread)
 
     def event_of(self, exchanged: Exchanged) -> UsageEvent:
         """Return the event. What cannot be read leaves the quantities unstated; an exchange always becomes an event."""
-        event = replace(self._read(exchanged), time=exchanged.started, time_derived=False)
+        headers = _read_headers(exchanged.answer)
+        usual = self._usual.event_of(exchanged, headers)
+        if usual is not None:
+            return usual
+        event = replace(self._read(exchanged, headers), time=exchanged.started, time_derived=False)
+        self._usual.learn(exchanged, headers, event)
         if exchanged.facts.text and not event.quantities.characters and 200 <= exchanged.status < 300:
             spoken = Quantities(characters=len(exchanged.facts.text))
             return replace(event, quantities=spoken, quantity_grade=QuantityGrade.MEASURED)
@@ -78,13 +56,13 @@ class EventMaker:
             return _with_estimated_output(event, exchanged)
         return event
 
-    def _read(self, exchanged: Exchanged) -> UsageEvent:
+    def _read(self, exchanged: Exchanged, headers: dict[str, str]) -> UsageEvent:
         """Return the event of what the answer states; what of it cannot be right is left out."""
         errors = {name: value for name, value in exchanged.statements.items() if name in _STATING_FAILURE}
         try:
             for statements in (exchanged.statements, errors):
                 with contextlib.suppress(RecordError):
-                    return self._reader.event_of(*_record_of(exchanged, statements, self._host))
+                    return self._reader.event_of(*_record_of(exchanged, statements, headers, self._host))
         finally:
             self._unread.drain()
         return self._event_without_usage(exchanged)
@@ -106,11 +84,18 @@ class EventMaker:
         )
 
 
-def _record_of(exchanged: Exchanged, statements: dict[str, Any], host: str) -> tuple[dict[str, Any], Exchange]:
+def _read_headers(answer: AnswerHead | None) -> dict[str, str]:
+    headers = {}
+    for name, value in () if answer is None else answer.headers:
+        if name in _READ_HEADERS:
+            headers[name.decode()] = replace_control_characters(value.decode("utf-8", "replace"))[:MAX_NAME_LENGTH]
+    return headers
+
+
+def _record_of(
+    exchanged: Exchanged, statements: dict[str, Any], headers: dict[str, str], host: str
+) -> tuple[dict[str, Any], Exchange]:
     caller, answer = exchanged.caller, exchanged.answer
-    tags: Mapping[str, str] = caller.tags
-    if exchanged.first_byte_ms is not None and exchanged.is_stream:
-        tags = {**tags, "first_byte_ms": str(exchanged.first_byte_ms)}
     record: dict[str, Any] = {
         "id": exchanged.id,
         "time": _ANY_TIME,
@@ -118,14 +103,10 @@ def _record_of(exchanged: Exchanged, statements: dict[str, Any], host: str) -> t
         "account": caller.account,
         "project": caller.project,
         "key": caller.key,
-        "tags": tags,
+        "tags": tags_of(exchanged),
         "model": "" if exchanged.facts.model else UNKNOWN,
         "operation": _operation_of_media(answer),
     }
-    headers = {}
-    for name, value in () if answer is None else answer.headers:
-        if name in _READ_HEADERS:
-            headers[name.decode()] = replace_control_characters(value.decode("utf-8", "replace"))[:MAX_NAME_LENGTH]
     exchange = Exchange(
         request={"model": _short(exchanged.facts.model)},
         response=_with_names_that_fit(statements),

@@ -9,6 +9,7 @@ from collections.abc import Container
 from metering.sidecar.callers import SESSION, Caller
 from metering.sidecar.estimates import embedded_data, prompt_tokens
 from metering.sidecar.heads import RequestHead, upstream_head
+from metering.sidecar.proxy import EnteringRequest
 from metering.sidecar.request_facts import RequestFacts, facts_of, facts_of_part, with_usage_asked_for
 from metering.sidecar.wires import Wire
 
@@ -37,6 +38,24 @@ class OutgoingRequest:
     def asks_for_usage(self) -> bool:
         """Whether usage was asked for."""
         return bool(self._original)
+
+    @property
+    def unread_bytes(self) -> int:
+        """The size of a JSON body that is not read whole, as far as it is known; 0 for all others."""
+        return max(self._head.length or 0, self._size) if self.is_streamed and self._is_json() else 0
+
+    def entering(self, provider: str, started: int) -> EnteringRequest:
+        """Return what the budgets' gate is asked."""
+        return EnteringRequest(
+            caller=self._caller,
+            path=self._head.path,
+            provider=provider,
+            facts=self.facts,
+            input_tokens=self.input_tokens,
+            body_bytes=self._head.length or 0,
+            unread_bytes=self.unread_bytes,
+            started=started,
+        )
 
     def add(self, piece: bytes) -> None:
         """Keep a piece of the body until it can be sent. One that gets too long is streamed."""
@@ -107,10 +126,11 @@ class OutgoingRequest:
         head = self._head
         if not self._wire.is_inference or head.value(b"content-encoding") not in (b"", b"identity"):
             return False
-        media = head.value(b"content-type").partition(b";")[0].strip().lower()
-        if media and not media.endswith(b"json"):
-            return False
-        return head.length is None or head.length <= self._max_held
+        return self._is_json() and (head.length is None or head.length <= self._max_held)
+
+    def _is_json(self) -> bool:
+        media = self._head.value(b"content-type").partition(b";")[0].strip().lower()
+        return not media or media.endswith(b"json")
 
     def _head_for(self, length: int | None) -> bytes:
         session = self._caller.session

@@ -12,8 +12,9 @@ from msgspec import Struct
 
 from metering.domain.usage.events import UsageEvent
 from metering.sidecar.callers import Caller, Callers
+from metering.sidecar.exchanged import Exchanged
 from metering.sidecar.journal import JournalWriter, SyncPolicy
-from metering.sidecar.metered_events import EventMaker, Exchanged
+from metering.sidecar.metered_events import EventMaker
 from metering.sidecar.proxy_metrics import ProxyMetrics
 from metering.sidecar.refusals import Refusal
 from metering.sidecar.request_facts import RequestFacts
@@ -39,44 +40,58 @@ class ProxyLimits(Struct, frozen=True):
     answer_idle_seconds: float = 300
     drain_seconds: float = 5
     keep_alive_seconds: float = 75
+    linger_seconds: float = 5
     upstream_idle_seconds: float = 15
     shutdown_seconds: float = 30
 
 
 class Hold(Protocol):
-    """A reservation of one request's money in the budgets that it counts in."""
+    """A reservation of one request's money in the budgets that it counts in. It is settled or released, once."""
 
-    def settle(self, event: UsageEvent) -> None:
-        """Replace the reservation with what the request cost."""
+    def settle(self, event: UsageEvent, position: int | None) -> None:
+        """Replace the reservation with what the request cost. ``position`` None: the journal had no room for the event."""
 
     def release(self) -> None:
-        """Give the reservation back: the request failed, or was never made."""
+        """Give the reservation back: the request was never made."""
 
 
 class EnteringRequest(Struct, frozen=True):
-    """A request that asks to be let through. ``provider`` is ``unknown`` if the request leaves it to the router."""
+    """A request that asks to be let through. ``provider`` is ``unknown`` if the request leaves it to the router.
+
+    ``started`` is microseconds UTC. ``input_tokens`` are estimated; 0 for a body that is not read whole. ``body_bytes`` is the
+    stated length of the body, and ``unread_bytes`` that of a JSON body that is not read whole.
+    """
 
     caller: Caller
+    path: str
     provider: str
     facts: RequestFacts
     input_tokens: int
-    operation: str
+    body_bytes: int
+    unread_bytes: int
+    started: int
 
 
 class Gate(Protocol):
     """Decides whether budgets let a request through."""
 
-    def is_closed(self) -> bool:
-        """Whether any budget could refuse a request now; if not, ``enter`` need not be asked."""
+    is_closed: bool
+    """Whether any budget could refuse a request now; if not, the gate is not asked."""
+
+    def try_enter(self, request: EnteringRequest) -> Refusal | Hold | None:
+        """Reserve what the request can cost, or refuse it; None: that takes ``enter``, because something is not known yet."""
 
     async def enter(self, request: EnteringRequest) -> Refusal | Hold:
-        """Reserve what the request can cost, or refuse it."""
+        """Wait a moment for what is not known, then reserve or refuse."""
+
+    def tick(self) -> None:
+        """Do what is due from time to time."""
 
 
 class NoHold:
     """No reservation."""
 
-    def settle(self, event: UsageEvent) -> None:
+    def settle(self, event: UsageEvent, position: int | None) -> None:
         """Nothing was reserved."""
 
     def release(self) -> None:
@@ -86,14 +101,20 @@ class NoHold:
 class OpenGate:
     """Lets every request through: there are no budgets that block."""
 
-    def is_closed(self) -> bool:
-        """No budget refuses requests."""
-        return False
+    is_closed = False
+
+    def try_enter(self, request: EnteringRequest) -> Refusal | Hold | None:
+        """Reserve nothing."""
+        del request
+        return NoHold()
 
     async def enter(self, request: EnteringRequest) -> Refusal | Hold:
         """Reserve nothing."""
         del request
         return NoHold()
+
+    def tick(self) -> None:
+        """There is nothing to do."""
 
 
 class Meter:
@@ -119,12 +140,18 @@ class Meter:
 
     def record(self, exchanged: Exchanged, hold: Hold | None) -> UsageEvent:
         """Write the event of an exchange to the journal and settle its reservation."""
-        event = self._maker.event_of(exchanged)
-        if not self.journal.append(_encode(event)):
+        try:
+            event = self._maker.event_of(exchanged)
+            is_kept = self.journal.append(_encode(event))
+        except BaseException:
+            if hold is not None:
+                hold.release()
+            raise
+        if not is_kept:
             self.metrics.dropped.inc()
-        self.metrics.exchange(event, exchanged)
         if hold is not None:
-            hold.settle(event)
+            hold.settle(event, self.journal.position if is_kept else None)
+        self.metrics.exchange(event, exchanged)
         return event
 
     def when_synced(self, call: Callable[[], None]) -> None:

@@ -1,13 +1,23 @@
 """The sidecar's counters, in Prometheus' format. Labels are bounded: a model or provider past the bound is ``(other)``."""
 
+from collections.abc import Callable
+
+from msgspec import Struct
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from metering.domain.usage.events import UsageEvent
-from metering.sidecar.metered_events import Exchanged
+from metering.sidecar.exchanged import Exchanged
 
 MAX_SERIES = 500
 _OTHER = "(other)"
 _ADDED = (0.00005, 0.0001, 0.0002, 0.0003, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25)
+
+
+class _Counts(Struct):
+    requests: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    reported_nano: int = 0
 
 
 class ProxyMetrics:
@@ -33,18 +43,24 @@ class ProxyMetrics:
         self.shipping = Gauge("sidecar_shipping", "1 while the process that stores events runs.", registry=registry)
         self.reserved = Gauge("sidecar_reserved_usd", "Reserved for requests in flight.", registry=registry)
         self._series: dict[tuple[str, str], tuple[str, str]] = {}
+        self._waiting: dict[tuple[str, str, int], _Counts] = {}
 
     def exchange(self, event: UsageEvent, exchanged: Exchanged) -> None:
         """Count an exchange that ended."""
         labels = self._labels(event)
-        self._requests.labels(*labels, f"{exchanged.status // 100}xx").inc()
+        key = (*labels, exchanged.status // 100)
+        counts = self._waiting.get(key)
+        if counts is None:
+            counts = self._waiting[key] = _Counts()
         used = event.quantities
-        if used.prompt_tokens:
-            self._tokens.labels(*labels, "input").inc(used.prompt_tokens)
-        if used.output_tokens:
-            self._tokens.labels(*labels, "output").inc(used.output_tokens)
-        if event.reported_cost_nano:
-            self._reported.labels(*labels).inc(event.reported_cost_nano / 1e9)
+        counts.requests += 1
+        counts.input_tokens += used.prompt_tokens
+        counts.output_tokens += used.output_tokens
+        counts.reported_nano += event.reported_cost_nano or 0
+
+    def watch_reserved(self, reserved_nano: Callable[[], int]) -> None:
+        """Show what is reserved at the moment the metrics are read."""
+        self.reserved.set_function(lambda: reserved_nano() / 1e9)
 
     def added(self, seconds: float) -> None:
         """Record how long a request waited in the sidecar."""
@@ -52,7 +68,20 @@ class ProxyMetrics:
 
     def exposed(self) -> bytes:
         """Return all metrics as text."""
+        self._count_waiting()
         return generate_latest(self._registry)
+
+    def _count_waiting(self) -> None:
+        """Add what was counted since the last time: a counter with labels takes longer than the rest of counting a request."""
+        waiting, self._waiting = self._waiting, {}
+        for (provider, model, hundreds), counts in waiting.items():
+            self._requests.labels(provider, model, f"{hundreds}xx").inc(counts.requests)
+            if counts.input_tokens:
+                self._tokens.labels(provider, model, "input").inc(counts.input_tokens)
+            if counts.output_tokens:
+                self._tokens.labels(provider, model, "output").inc(counts.output_tokens)
+            if counts.reported_nano:
+                self._reported.labels(provider, model).inc(counts.reported_nano / 1e9)
 
     def _labels(self, event: UsageEvent) -> tuple[str, str]:
         key = (event.provider, event.model)

@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import signal
+import sys
 import time
 from pathlib import Path
 
@@ -32,12 +34,17 @@ class SidecarServer:
         self._stop = asyncio.Event()
         self._warned_of = 0
 
-    async def serve(self, host: str, port: int) -> None:
-        """Listen, and pass requests on until SIGTERM or SIGINT. Raises OSError if the address cannot be used."""
+    async def serve(self, host: str, port: int, *, ends_with_input: bool = False) -> None:
+        """Listen, and pass requests on until SIGTERM or SIGINT, or with ``ends_with_input`` until standard input is closed.
+
+        Raises OSError if the address cannot be used.
+        """
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: ClientConnection(self._passing, self._clients), host, port, backlog=_BACKLOG)
         for name in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(name, self._stop.set)
+        if ends_with_input:
+            loop.add_reader(sys.stdin.fileno(), self._read_input)
         self._shipper.start()
         address = server.sockets[0].getsockname()
         _log.info("listening on http://%s:%s", address[0], address[1])
@@ -53,6 +60,12 @@ class SidecarServer:
                 task.cancel()
             self._passing.meter.journal.close()
             await loop.run_in_executor(None, self._shipper.finish)
+
+    def _read_input(self) -> None:
+        """Stop once the input is closed: the server that started this has ended."""
+        if not os.read(sys.stdin.fileno(), 4_096):
+            asyncio.get_running_loop().remove_reader(sys.stdin.fileno())
+            self._stop.set()
 
     async def _finish(self) -> None:
         """Let requests that are under way end, for a while."""
@@ -88,6 +101,7 @@ class SidecarServer:
                 if now - rotated >= _ROTATE_SECONDS:
                     rotated = now
                     self._passing.meter.journal.rotate()
+                self._passing.gate.tick()
                 self._watch_journal()
                 self._passing.meter.metrics.clients.set(len(self._clients))
                 self._passing.meter.metrics.shipping.set(int(self._shipper.keep_running()))

@@ -1,9 +1,11 @@
 """The process that stores what is in the journal: started, watched, started again when it ends, and ended."""
 
 import logging
+import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Sequence
 
 _FIRST_PAUSE_SECONDS = 1.0
 _LONGEST_PAUSE_SECONDS = 60.0
@@ -15,22 +17,40 @@ _log = logging.getLogger(__name__)
 class ShipperProcess:
     """Runs the module that ships to the database or to a service. Closing its standard input tells it to end.
 
-    ``start`` is a SidecarStart as JSON.
+    ``start`` is a SidecarStart as JSON. ``connected`` is given one end of a connection to each process that is started, over
+    which the two tell each other of budgets; None: they tell each other nothing.
     """
 
-    def __init__(self, start: str, *, to_service: bool) -> None:
+    def __init__(self, start: str, *, to_service: bool, connected: Callable[[socket.socket], None] | None = None) -> None:
         module = "metering.sidecar.shipping.to_service" if to_service else "metering.sidecar.shipping"
         self._arguments = [sys.executable, "-m", module, start]
+        self._connected = connected
         self._process: subprocess.Popen[bytes] | None = None
         self._pause = _FIRST_PAUSE_SECONDS
         self._not_before = 0.0
 
     def start(self) -> None:
         """Start it."""
+        if self._connected is None:
+            self._run(self._arguments)
+            return
+        ours, theirs = socket.socketpair()
+        with theirs:
+            is_started = self._run([*self._arguments, str(theirs.fileno())], theirs.fileno())
+        if is_started:
+            self._connected(ours)
+        else:
+            ours.close()
+
+    def _run(self, arguments: Sequence[str], *inherited: int) -> bool:
         try:
-            self._process = subprocess.Popen(self._arguments, stdin=subprocess.PIPE)  # noqa: S603 - of this program
+            self._process = subprocess.Popen(  # noqa: S603 - of this program
+                arguments, stdin=subprocess.PIPE, pass_fds=inherited
+            )
         except OSError as error:
             _log.error("the process that stores events cannot be started: %s", error)
+            return False
+        return True
 
     def keep_running(self) -> bool:
         """Return whether it runs; start it again after a pause if it has ended."""

@@ -10,7 +10,9 @@ import msgspec
 from metering.cli.invocation import Invocation
 from metering.cli.listening import try_address
 from metering.cli.session import DatabaseFailureError, open_session, settings_of
+from metering.cli.terminal.output import warn
 from metering.operations.accounts.manage_accounts import show_account
+from metering.operations.service.settings import Settings
 from metering.operations.service.sidecar_settings import SidecarStart
 
 ROUTER_URL = "https://router.huggingface.co"
@@ -45,6 +47,9 @@ def sidecar(
     clients. Bodies are passed on unchanged; prompts, answers and tokens are never stored. X-Metering-Project,
     X-Metering-User and X-Metering-Tags (`team=search,env=prod`) label a request and are not passed on.
 
+    Requests that a budget with the action `block` has no room for are refused with 402; not with --service, which does not
+    tell what budgets have left.
+
     Events are written to a journal before the end of the answer is sent, so nothing is lost while the database is away. Exit
     code 1: the address cannot be used.
     """
@@ -54,8 +59,8 @@ def sidecar(
         own = msgspec.structs.replace(own, session_per=session_per)
     if journal:
         own = msgspec.structs.replace(own, journal=journal)
-    if service and not settings.sidecar_service_key:
-        raise click.UsageError("--service needs METERING_SIDECAR_SERVICE_KEY: an API key with the scope ingest")
+    if service:
+        _check_service(settings)
     if port:
         try_address(host, port)
     if not service:
@@ -87,3 +92,15 @@ def _prepare_database(invocation: Invocation, account: str) -> None:
                 show_account(opened.engine, account)
     except DatabaseFailureError as error:
         click.echo(f"warning: {error}; requests are passed on, and events wait in the journal", err=True)
+
+
+def _check_service(settings: Settings) -> None:
+    """Raise UsageError for settings that a sidecar with --service cannot fulfill; say what it does not do."""
+    if not settings.sidecar_service_key:
+        raise click.UsageError("--service needs METERING_SIDECAR_SERVICE_KEY: an API key with the scope ingest")
+    if settings.sidecar.when_unknown == "closed":
+        raise click.UsageError(
+            "METERING_SIDECAR_WHEN_UNKNOWN is closed, but budgets cannot be read with --service, so every request would be"
+            " refused; set it to open, or set METERING_DATABASE_URL and leave out --service"
+        )
+    warn("budgets do not block requests with --service; leave it out and set METERING_DATABASE_URL if they should")

@@ -1,5 +1,6 @@
 """Sums of both sides at the finest level of detail that an invoice states: by session, day, provider, model, or in total."""
 
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -14,7 +15,7 @@ DIMENSIONS = ("session", "day", "provider", "model")
 
 
 class MeteredUsage(Struct, frozen=True, kw_only=True):
-    """Metered usage of one kind, added up: nano-USD, requests, quantities. ``session`` is the project of the usage."""
+    """Metered usage of one kind, added up: nano-USD, requests, quantities. ``session`` as by ``session_of``."""
 
     day: int
     provider: str
@@ -97,6 +98,18 @@ def dimensions_of(lines: Iterable[InvoiceLine]) -> tuple[str, ...]:
     for line in lines:
         stated |= {name for name in DIMENSIONS if getattr(line, name) not in ("", None)}
     return tuple(name for name in DIMENSIONS if name in stated)
+
+
+SESSION_TAG = "session"
+"""The tag that names the session of a request (``X-HF-Session-id``), if it is declared."""
+
+
+def session_of(project: str, tags: str) -> str:
+    """Return the session of usage with these declared tags (canonical JSON): the tag, else the project."""
+    if SESSION_TAG not in tags:
+        return project
+    declared = json.loads(tags)
+    return str(declared.get(SESSION_TAG) or project)
 
 
 def key_for(dimensions: tuple[str, ...], *, session: str, day: int | None, provider: str, model: str) -> GroupKey:

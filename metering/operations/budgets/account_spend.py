@@ -10,6 +10,7 @@ from itertools import product
 from math import prod
 from operator import contains
 
+from msgspec.structs import replace
 from sqlalchemy import Connection
 
 from metering.domain.budgets.budgets import Scope
@@ -26,6 +27,7 @@ from pricing.plans import PlanCatalog
 
 Values = tuple[str, ...]
 _IDS_PER_STATEMENT = 500
+_MORE_THAN_ALL_CREDITS = 10**20
 
 
 class SeriesValues:
@@ -86,6 +88,13 @@ class AccountSpend:
         """
         month = month_of_day(period.first_day)
         return usage_payable_nano(self._account_books(), month, self._catalog)
+
+    def beyond_credits(self, period: Period) -> int:
+        """Return the same as ``after_credits`` once it is above zero; below, minus the further charges that credits cover."""
+        month = month_of_day(period.first_day)
+        books = self._account_books()
+        usage = {**books.usage, (month, month): books.usage.get((month, month), 0) + _MORE_THAN_ALL_CREDITS}
+        return usage_payable_nano(replace(books, usage=usage), month, self._catalog) - _MORE_THAN_ALL_CREDITS
 
     def billed_days(self, days: Iterable[int]) -> set[int]:
         """Return a day of the month in which the usage of each of ``days`` is billed."""

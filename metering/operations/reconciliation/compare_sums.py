@@ -14,7 +14,7 @@ from metering.domain.reconciliation.invoices import HUGGING_FACE, Coverage, Grai
 from metering.domain.reconciliation.period_shift import MAX_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice
 from metering.domain.reconciliation.requests import Billability, billability_of
-from metering.domain.reconciliation.usage_groups import EdgeUsage, MeteredUsage
+from metering.domain.reconciliation.usage_groups import EdgeUsage, MeteredUsage, session_of
 from metering.operations.prices.known_rates import KnownRates
 from metering.operations.reconciliation.comparison import Comparison
 from metering.operations.steps.burn_credits import credits_through
@@ -48,7 +48,8 @@ def compare_sums(
     )
     for start, end in parts_of_days(coverage.start, coverage.end):
         require_events(connection, start, end, "an invoice that starts or ends within a day")
-    rows = usage_rows(connection, invoice.account_id, coverage.start, coverage.end)
+    by_tags = invoice.grain == Grain.SESSION
+    rows = usage_rows(connection, invoice.account_id, coverage.start, coverage.end, by_tags=by_tags)
     edges = [] if invoice.grain == Grain.DAY else _edge_rows(connection, invoice)
     lines, usage = usage_lines(connection, invoice.id), _usage(rows, coverage, rates)
     findings = explainer.explain(lines, usage, _edges(edges, coverage))
@@ -73,7 +74,7 @@ def _usage(rows: Iterable[UsageRow], coverage: Coverage, rates: KnownRates) -> I
                 day=row.day,
                 provider=row.provider,
                 model=row.model,
-                session=row.project,
+                session=session_of(row.project, row.tags),
                 billability=billability_of(row.route, row.price_grade, coverage.routes),
                 requests=row.requests,
                 quantities=row.quantities,
@@ -93,14 +94,16 @@ def _edge_rows(connection: Connection, invoice: Invoice) -> list[HourRow]:
     if start + margin >= end - margin:
         parts = [(start - margin, end + margin)]
     known = [part for part in parts if not retired_between(connection, *part)]
-    return [row for part in known for row in hour_rows(connection, invoice.account_id, *part)]
+    by_tags = invoice.grain == Grain.SESSION
+    return [row for part in known for row in hour_rows(connection, invoice.account_id, *part, by_tags=by_tags)]
 
 
 def _edges(rows: Iterable[HourRow], coverage: Coverage) -> Iterator[EdgeUsage]:
     for row in rows:
         covered = not coverage.provider or row.provider == coverage.provider
         if covered and billability_of(row.route, row.price_grade, coverage.routes) == Billability.BILLED:
-            yield EdgeUsage(row.hour, row.project, row.provider, row.model, row.requests, row.amount_nano)
+            session = session_of(row.project, row.tags)
+            yield EdgeUsage(row.hour, session, row.provider, row.model, row.requests, row.amount_nano)
 
 
 def _known_candidates(connection: Connection, invoice: Invoice, catalog: PlanCatalog) -> list[Candidate]:

@@ -25,7 +25,7 @@ from metering.domain.reconciliation.invoices import Grain
 from metering.domain.reconciliation.period_shift import MAX_SHIFT_MICROS
 from metering.domain.reconciliation.records import Invoice, Reconciliation, Variance, VarianceHistory
 from metering.domain.reconciliation.requests import Billability, MeteredRequest, billability_of
-from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of, key_for
+from metering.domain.reconciliation.usage_groups import GroupKey, dimensions_of, key_for, session_of
 from metering.domain.usage.events import UNKNOWN
 from metering.domain.usage.series import SeriesKey
 from metering.operations.prices.known_rates import KnownRates, known_rates
@@ -163,13 +163,14 @@ class _VarianceGroups:
         day = time // MICROS_PER_DAY
         included = self._included.get((key, day))
         if included is None:
-            group = self._key(key.project, day, key.provider, key.model)
+            group = self._key(session_of(key.project, key.tags), day, key.provider, key.model)
             is_unbilled = self._with_unbilled and group not in self._of_invoice and self._is_in_location(key)
             included = self._included[key, day] = group in self._of_variance or is_unbilled
         return included
 
     def _is_in_location(self, key: SeriesKey) -> bool:
-        pairs = zip(self._location, FindingLocation(key.provider, key.model, key.project), strict=True)
+        located = FindingLocation(key.provider, key.model, session_of(key.project, key.tags))
+        pairs = zip(self._location, located, strict=True)
         return all(not wanted or wanted == actual for wanted, actual in pairs)
 
     def _key(self, session: str, day: int | None, provider: str, model: str) -> GroupKey:

@@ -34,7 +34,10 @@ class SidecarSettings(Struct, frozen=True):
 
 
 class SidecarStart(Struct, frozen=True):
-    """What a sidecar is started with. No secret is in it: it is passed on a command line."""
+    """What a sidecar is started with. No secret is in it: it is passed on a command line.
+
+    ``ends_with_input``: it ends when its standard input is closed, as with the server that started it.
+    """
 
     host: str
     port: int
@@ -46,3 +49,4 @@ class SidecarStart(Struct, frozen=True):
     declared_tags: list[str] = []
     log_level: int | None = None
     log_as_json: bool = False
+    ends_with_input: bool = False

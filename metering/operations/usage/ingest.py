@@ -48,6 +48,7 @@ from pricing.errors import ChargeTooLargeError
 
 # Two concurrent writers can both find room in a sum that only one of them fits into; the other then checks again.
 _ATTEMPTS = 5
+_BOOK_WAIT_SECONDS = 0.5
 _SUM_FULL = "adding it would make the sum of its day or month exceed 64 bits"
 
 
@@ -230,6 +231,17 @@ class Ingester:
             return ChargedBatch(events, contexts, charge_events(events, timelines))
         except ChargeTooLargeError:
             return _charge_one_by_one(events, contexts, timelines, origin, rejected)
+
+    def price_book(self) -> PriceBook:
+        """Return the price book, read again if prices have changed. While a batch is prepared, it may be the one before."""
+        if self._lock.acquire(timeout=_BOOK_WAIT_SECONDS):
+            try:
+                with autocommit(self._engine) as connection:
+                    version = book_version(connection)
+                self._read_prices(version)
+            finally:
+                self._lock.release()
+        return self._book
 
     def _create_accounts(self, names: set[str]) -> None:
         with read_snapshot(self._engine) as connection:

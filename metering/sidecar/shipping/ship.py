@@ -14,7 +14,8 @@ from typing import Protocol
 import msgspec
 
 from metering.domain.usage.events import UsageEvent
-from metering.sidecar.journal import Segment, SegmentReader, segments, without_writer
+from metering.sidecar.journal import Segment, SegmentReader, position_of, segments, without_writer
+from metering.sidecar.shipping.stored_position import StoredPosition
 
 BATCH_EVENTS = 2_000
 _IDLE_SECONDS = 0.1
@@ -46,11 +47,17 @@ class Store(Protocol):
 
 
 class Shipper:
-    """Ships one journal. ``is_told_to_finish`` returns whether to end once everything is stored."""
+    """Ships one journal. ``is_told_to_finish`` returns whether to end once everything is stored.
 
-    def __init__(self, folder: Path, store: Store, is_told_to_finish: Callable[[], bool]) -> None:
+    ``stored`` is kept up to date, for those who need to know what is stored.
+    """
+
+    def __init__(
+        self, folder: Path, store: Store, is_told_to_finish: Callable[[], bool], stored: StoredPosition | None = None
+    ) -> None:
         self._folder = folder
         self._store = store
+        self._stored = stored or StoredPosition()
         self._is_told_to_finish = is_told_to_finish
         self._open: dict[int, SegmentReader] = {}
         self._pause = 0.0
@@ -66,6 +73,7 @@ class Shipper:
     def _run(self) -> None:
         while True:
             finishing = self._is_told_to_finish()  # asked before looking: what is written afterward is not missed
+            announced = self._stored.announced
             try:
                 shipped = self._ship_last() if finishing else self._ship_all(segments(self._folder), is_written=True)
             except StoreError as error:
@@ -76,6 +84,7 @@ class Shipper:
             self._pause = 0.0
             if finishing:
                 return
+            self._stored.advance(announced)
             if not shipped:
                 self._store.idle()
                 time.sleep(_IDLE_SECONDS)
@@ -103,7 +112,8 @@ class Shipper:
         shipped = 0
         while records := reader.records(BATCH_EVENTS):
             try:
-                self._store_records(records)
+                with self._stored.advancing(position_of(segment.number, reader.returned)):
+                    self._store_records(records)
             except StoreError:
                 self._reopen(segment.number)
                 raise

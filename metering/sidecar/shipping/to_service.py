@@ -6,9 +6,11 @@ import threading
 from metering.operations.service.sidecar_settings import SidecarStart
 from metering.sidecar.shipping.journal_shipping import ship_journal
 from metering.sidecar.shipping.service_store import ServiceStore
+from metering.sidecar.shipping.stored_position import StoredPosition
 
 
-def _service(start: SidecarStart, finishing: threading.Event) -> ServiceStore:
+def _service(start: SidecarStart, finishing: threading.Event, stored: StoredPosition) -> ServiceStore:
+    del stored  # nobody asks
     del finishing  # nothing is waited for: a service that is away is found when events are sent
     return ServiceStore(start.service, os.environ.get("METERING_SIDECAR_SERVICE_KEY", ""))
 

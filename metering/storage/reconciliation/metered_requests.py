@@ -9,7 +9,7 @@ from functools import partial
 from operator import attrgetter
 from typing import NamedTuple
 
-from sqlalchemy import Connection, FromClause, func, literal, select
+from sqlalchemy import ColumnElement, Connection, FromClause, func, literal, select
 
 from metering.domain.charges.spend import parts_of_days, whole_days
 from metering.domain.instants import MICROS_PER_HOUR
@@ -86,7 +86,7 @@ class RequestDetails(NamedTuple):
 
 
 class UsageRow(NamedTuple):
-    """Usage of one kind on one day, added up. ``rate_id`` 0: no rate."""
+    """Usage of one kind on one day, added up. ``rate_id`` 0: no rate. ``tags`` are empty unless they were asked for."""
 
     day: int
     provider: str
@@ -98,10 +98,11 @@ class UsageRow(NamedTuple):
     requests: int
     quantities: Quantities
     amount_nano: int
+    tags: str = ""
 
 
 class HourRow(NamedTuple):
-    """Charges of one kind in one hour (hours since 1970), added up."""
+    """Charges of one kind in one hour (hours since 1970), added up. ``tags`` are empty unless they were asked for."""
 
     hour: int
     provider: str
@@ -111,6 +112,7 @@ class HourRow(NamedTuple):
     price_grade: int
     requests: int
     amount_nano: int
+    tags: str = ""
 
 
 def request_rows(connection: Connection, account_id: int, start: int, end: int) -> Iterator[RequestRow]:
@@ -174,20 +176,25 @@ def first_event_after(connection: Connection, instant: int) -> int | None:
     return first_id
 
 
-def usage_rows(connection: Connection, account_id: int, start: int, end: int) -> list[UsageRow]:
-    """Return the usage of an account in ``[start, end)`` by day: whole days from rollups, the rest from the ledger."""
+def usage_rows(connection: Connection, account_id: int, start: int, end: int, *, by_tags: bool = False) -> list[UsageRow]:
+    """Return the usage of an account in ``[start, end)`` by day: whole days from rollups, the rest from the ledger.
+
+    ``by_tags``: usage with different declared tags is in different rows, too.
+    """
     first, last = whole_days(start, end)
-    found = _summed(connection, account_id, rollups, (first, last)) if first < last else []
+    found = _summed(connection, account_id, rollups, by_tags, (first, last)) if first < last else []
     for part_start, part_end in parts_of_days(start, end):
-        found += _summed(connection, account_id, entries(account_id=account_id, start=part_start, end=part_end))
+        found += _summed(connection, account_id, entries(account_id=account_id, start=part_start, end=part_end), by_tags)
     return found
 
 
-def hour_rows(connection: Connection, account_id: int, start: int, end: int) -> list[HourRow]:
-    """Return the charges of an account in ``[start, end)`` by hour, from the ledger."""
+def hour_rows(connection: Connection, account_id: int, start: int, end: int, *, by_tags: bool = False) -> list[HourRow]:
+    """Return the charges of an account in ``[start, end)`` by hour, from the ledger; ``by_tags`` as for ``usage_rows``."""
     source = entries(account_id=account_id, start=start, end=end)
     hour = (source.c.event_time // literal(MICROS_PER_HOUR, Int64)).label("hour")
-    group = (hour, series.c.provider, series.c.model, series.c.route, series.c.project, source.c.price_grade)
+    group = (
+        hour, series.c.provider, series.c.model, series.c.route, series.c.project, source.c.price_grade, *_tags(by_tags),
+    )  # fmt: skip
     statement = (
         select(*group, func.sum(source.c.events), *halved_sum(source.c.amount_nano))
         .join_from(source, series, series.c.id == source.c.series_id)
@@ -195,15 +202,21 @@ def hour_rows(connection: Connection, account_id: int, start: int, end: int) -> 
         .group_by(*group)
     )
     return [
-        HourRow(hour, provider, model, route, project, grade, int(count), whole_sum(high, low))
-        for hour, provider, model, route, project, grade, count, high, low in connection.execute(statement)
+        HourRow(hour, provider, model, route, project, grade, int(count), whole_sum(high, low), *tags)
+        for hour, provider, model, route, project, grade, *tags, count, high, low in connection.execute(statement)
     ]
 
 
-def _summed(connection: Connection, account_id: int, source: FromClause, days: tuple[int, int] | None = None) -> list[UsageRow]:
+def _tags(by_tags: bool) -> list[ColumnElement[str]]:
+    return [series.c.tags] if by_tags else []
+
+
+def _summed(
+    connection: Connection, account_id: int, source: FromClause, by_tags: bool, days: tuple[int, int] | None = None
+) -> list[UsageRow]:
     key = (
         source.c.event_day, series.c.provider, series.c.model, series.c.route, series.c.project, source.c.rate_id,
-        source.c.price_grade,
+        source.c.price_grade, *_tags(by_tags),
     )  # fmt: skip
     statement = (
         select(
@@ -218,8 +231,10 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
         first, end = days
         statement = statement.where(source.c.event_day >= first, source.c.event_day < end)
     found = []
-    for day, provider, model, route, project, rate_id, grade, *totals in connection.execute(statement):
-        sums = read_added_up(totals)
+    width = len(key)
+    for row in connection.execute(statement):
+        day, provider, model, route, project, rate_id, grade, *tags = row[:width]
+        sums = read_added_up(row[width:])
         found.append(
             UsageRow(
                 day=day,
@@ -232,6 +247,7 @@ def _summed(connection: Connection, account_id: int, source: FromClause, days: t
                 requests=sums.events,
                 quantities=Quantities(*sums.quantities),
                 amount_nano=sums.amount_nano,
+                tags=tags[0] if tags else "",
             )
         )
     return found

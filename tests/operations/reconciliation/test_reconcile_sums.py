@@ -212,3 +212,18 @@ def test_a_pasted_total_names_the_fee_exactly_and_its_rounding_separately(meter)
     set_plan(meter.engine, "acme", PlanChange(date_of(START // (24 * HOUR)), "pro"), bundled_plans(), now=AFTER)
     report = reconciled(meter, b"$34.00")
     assert steps(report) == {"credits": -2_000_000_000, "fee": 9_000_000_000, "rounding": 34 * 10**9 - ours - 7 * 10**9}
+
+
+def test_a_session_is_compared_with_the_tag_session_where_that_is_declared_and_else_with_the_project(meter):
+    meter.now = AFTER
+    meter.configure(declared_tags=frozenset({"session", "team"}))
+    meter.ingest(
+        *(request(number, project="search", tags={"session": "s-1"}, quantities=tokens(number)) for number in range(3)),
+        *(request(number, project="search", tags={"team": "a"}, quantities=tokens(number)) for number in range(3, 6)),
+    )
+    sessions = [
+        {"session": "s-1", "amount_nano_usd": sum(map(charge, range(3))) + 7_777_777},
+        {"session": "search", "amount_nano_usd": sum(map(charge, range(3, 6)))},
+    ]
+    report = reconciled(meter, sessions)
+    assert [(each.cause, each.session, each.amount_nano) for each in report.variances] == [("unexplained", "s-1", 7_777_777)]
