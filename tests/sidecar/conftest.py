@@ -1,4 +1,4 @@
-"""An upstream, and a sidecar in front of it, per module. Events of one test are told from others by their project."""
+"""An upstream, and a sidecar in front of it, per module. The project of an event says which test it belongs to."""
 
 from itertools import count
 
