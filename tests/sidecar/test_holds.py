@@ -41,6 +41,7 @@ class RecordingGate:
 
     def __init__(self, *, waits=False, refuses=False):
         self.holds = []
+        self.requests = []
         self.asked = asyncio.Event()
         self.opens = asyncio.Event()
         self._waits = waits
@@ -48,6 +49,7 @@ class RecordingGate:
 
     def try_enter(self, request):
         self.asked.set()
+        self.requests.append(request)
         return None if self._waits else self._entered()
 
     async def enter(self, request):
@@ -342,5 +344,23 @@ def test_requests_that_are_no_inference_ask_no_gate(tmp_path, upstream):
             assert (await first_bytes(reader)).startswith(b"HTTP/1.1 200 ")
             assert not proxy.gate.asked.is_set()
             writer.close()
+
+    asyncio.run(body())
+
+
+def test_the_gate_is_asked_about_what_the_request_states(tmp_path, upstream):
+    async def body():
+        async with Proxy(tmp_path, upstream.port, RecordingGate(), max_buffered_body=60) as proxy:
+            for wire in ("chat", "form", "provider path"):
+                _, writer = await proxy.send(wire)
+                await proxy.settled(len(proxy.gate.requests))
+                writer.close()
+            chat, form, named = proxy.gate.requests
+            # A JSON body that is too long to be read whole is known by its size, and by the model at its start.
+            size = len(WIRES["chat"][1])
+            assert (chat.facts.model, chat.provider, chat.input_tokens) == ("llama", "unknown", 0)
+            assert (chat.body_bytes, chat.unread_bytes) == (size, size)
+            assert (form.facts.model, form.body_bytes, form.unread_bytes) == ("whisper", len(WIRES["form"][1]), 0)
+            assert (named.provider, named.path) == ("together", "/together/v1/chat/completions")
 
     asyncio.run(body())
