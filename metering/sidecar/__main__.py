@@ -82,7 +82,7 @@ async def _serve(start: SidecarStart, text: str, address: UpstreamAddress, journ
 
 
 def _budgets(start: SidecarStart, text: str, host: str, meter: Meter) -> tuple[Gate, ShipperProcess]:
-    """Return the gate, and the process that tells it of budgets. A service does not tell, so none of its budgets blocks."""
+    """Return the gate, and the process that publishes budgets to it. A service publishes none, so none of them blocks."""
     if start.service:
         return OpenGate(), ShipperProcess(text, to_service=True)
     settings = start.settings

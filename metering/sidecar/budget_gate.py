@@ -62,7 +62,7 @@ class BudgetGate:
         self._send: Callable[[FromProxy], None] | None = None
         self._news = asyncio.Event()
 
-    # What the process that stores events tells.
+    # Messages of the process that stores events.
 
     def connect(self, send: Callable[[FromProxy], None]) -> None:
         """Send messages with ``send`` from now on."""

@@ -1,4 +1,4 @@
-"""What the proxy and the process that stores events tell each other about budgets: msgpack, each message after its length.
+"""The messages about budgets between the proxy and the process that stores events: msgpack, each after its length.
 
 The proxy announces account names that it has seen, and asks for rates. The other one publishes the blocking budgets of these
 accounts, and answers.

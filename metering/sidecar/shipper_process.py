@@ -18,7 +18,7 @@ class ShipperProcess:
     """Runs the module that ships to the database or to a service. Closing its standard input tells it to end.
 
     ``start`` is a SidecarStart as JSON. ``connected`` is given one end of a connection to each process that is started, over
-    which the two tell each other of budgets; None: they tell each other nothing.
+    which budgets are published; None: none are.
     """
 
     def __init__(self, start: str, *, to_service: bool, connected: Callable[[socket.socket], None] | None = None) -> None:

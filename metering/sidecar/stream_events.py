@@ -21,6 +21,7 @@ _STATES_SOMETHING = re.compile(
     rb'|"status"\s*:\s*"(?:failed|incomplete|completed|cancelled)'
 )
 # The end of an event: an empty line.
+_END_BYTES = 3  # of an end that is not complete
 _END = re.compile(rb"\r?\n\r?\n")
 # An event of at most this size has no text, such as a comment or the end of the stream.
 _NO_TEXT_BYTES = 24
@@ -37,7 +38,9 @@ class StreamEvents:
 
     def __init__(self, *, hides_usage: bool) -> None:
         self._hides_usage = hides_usage
-        self._open = b""
+        self._open: list[bytes] = []
+        self._open_size = 0
+        self._open_end = b""
         self._is_first = True
         self._collected = StreamBody()
         self._events = 0
@@ -67,24 +70,42 @@ class StreamEvents:
 
     def feed(self, piece: bytes) -> bytes:
         """Read the next piece; return what is passed on to the client."""
-        data = self._open + piece if self._open else piece
-        end = _last_end(data)
-        if end == 0:
-            if len(data) > MAX_EVENT_BYTES:
-                self._open = b""
-                return data if self._hides_usage else piece
-            self._open = data
-            return b"" if self._hides_usage else piece
-        whole = data if end == len(data) else data[:end]
-        self._open = data[end:]
+        if self._open:
+            joint = self._open_end + piece
+            end = _last_end(joint)
+            if end == 0:
+                return self._wait(piece)
+            data = b"".join((*self._open, piece))
+            end += len(data) - len(joint)
+            self._open = []
+        else:
+            data, end = piece, _last_end(piece)
+            if end == 0:
+                return self._wait(piece)
+        whole = data
+        if end != len(data):
+            whole = data[:end]
+            self._wait(data[end:])
         if self._is_first or _STATES_SOMETHING.search(whole):
             return self._read(whole, piece)
         self._count(whole)
         return whole if self._hides_usage else piece
 
+    def _wait(self, piece: bytes) -> bytes:
+        """Keep a part of an event until its end arrives; return what is passed on by then."""
+        if not self._open:
+            self._open_size, self._open_end = 0, b""
+        self._open.append(piece)
+        self._open_size += len(piece)
+        self._open_end = (self._open_end + piece[-_END_BYTES:])[-_END_BYTES:]
+        waiting = b""
+        if self._open_size > MAX_EVENT_BYTES:
+            waiting, self._open = b"".join(self._open), []
+        return waiting if self._hides_usage else piece
+
     def finish(self) -> bytes:
         """Read what the stream ended with, which may lack its last line end; return what is still to be passed on."""
-        rest, self._open = self._open, b""
+        rest, self._open = b"".join(self._open), []
         if not rest:
             return b""
         passed = self._read_event(rest)

@@ -1,4 +1,4 @@
-"""An upstream, and a sidecar in front of it, per module. Events of one test are told from others by their project."""
+"""An upstream, and a sidecar in front of it, per module. The project of an event says which test it belongs to."""
 
 from itertools import count
 
@@ -46,14 +46,18 @@ def new_database(sqlite_databases):
 
 @pytest.fixture(scope="module")
 def start_sidecar(new_database, tmp_path_factory):
-    """A function that starts a sidecar with its own folder and database. All end with the module."""
+    """A function that starts a sidecar with its own folder and database; by its command if options are given.
+
+    All end with the module.
+    """
     started = []
 
     def start(upstream, *options, url=None, folder=None, **settings):
         folder = folder or tmp_path_factory.mktemp("sidecar")
         url = new_database() if url is None else url
-        account = () if "--service" in options else ("--account", "acme")
-        sidecar = RunningSidecar(folder, upstream, url, *account, *options, **{"is_router": "yes", **settings})
+        if options and "--service" not in options:
+            options = ("--account", "acme", *options)
+        sidecar = RunningSidecar(folder, upstream, url, *options, **{"is_router": "yes", **settings})
         started.append(sidecar)
         return sidecar.wait_until_it_listens()
 

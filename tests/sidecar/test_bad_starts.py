@@ -46,8 +46,8 @@ def test_a_journal_that_is_in_use_is_refused(tmp_path):
     writer = JournalWriter(tmp_path / "journal", 1_000_000)
     code, error = start(tmp_path / "journal")
     writer.close()
-    told = f"error[journal_unusable]: the journal's folder {tmp_path / 'journal'} is used by another sidecar;"
-    assert (code, error) == (2, f"{told} stop that one, or set METERING_SIDECAR_JOURNAL\n")
+    line = f"error[journal_unusable]: the journal's folder {tmp_path / 'journal'} is used by another sidecar;"
+    assert (code, error) == (2, f"{line} stop that one, or set METERING_SIDECAR_JOURNAL\n")
 
 
 def test_a_journal_that_is_no_folder_is_refused(tmp_path):

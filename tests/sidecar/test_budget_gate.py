@@ -97,10 +97,6 @@ def in_loop(test):
     return run
 
 
-def usd(amount_nano):
-    return f"{amount_nano / 10**9:.9f}"
-
-
 @in_loop
 async def test_the_gate_is_open_if_no_budget_blocks(monkeypatch, caplog):
     shipping = Shipping().connect()

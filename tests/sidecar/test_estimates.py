@@ -30,7 +30,7 @@ def test_an_image_in_a_prompt_counts_for_a_thousand_tokens_whatever_its_size():
     plain, shown = (json.dumps({"model": "m", "messages": [each]}).encode() for each in (text, with_image))
     before = prompt_tokens(facts_of(plain), embedded_data(plain))
     after = prompt_tokens(facts_of(shown), embedded_data(shown))
-    # Beside the image there are about 60 bytes of JSON around it: some 15 tokens.
+    # Next to the image there are about 60 bytes of JSON around it: some 15 tokens.
     assert 1_000 <= after - before <= 1_025
     assert embedded_data(shown)[1] == 1
 

@@ -204,7 +204,7 @@ def test_a_record_that_is_too_long_is_dropped(journal):
 def test_segments_end_when_they_are_large_and_when_they_are_rotated(journal, folder, monkeypatch):
     monkeypatch.setattr(journal_module, "SEGMENT_BYTES", 200)
     for _ in range(4):
-        journal.append(b"x" * 92)  # 100 bytes: one beside the mark of 19
+        journal.append(b"x" * 92)  # 100 bytes: only one fits after the mark of 19
     assert [each.number for each in segments(folder)] == [1, 2, 3, 4]
     journal.rotate()
     journal.rotate()

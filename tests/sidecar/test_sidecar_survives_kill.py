@@ -10,7 +10,6 @@ from itertools import count
 
 import pytest
 
-from metering.operations.service.sidecar_settings import SidecarSettings, SidecarStart
 from metering.operations.upkeep.verify import verify
 from metering.storage.engine.database import open_database
 from support.canned_answers import MODEL, chat
@@ -78,16 +77,14 @@ def is_refused(port):
 @pytest.mark.parametrize("sync", ["each", "group", "never"])
 def test_what_was_answered_before_a_kill_is_stored_once(upstream, new_database, tmp_path, sync):
     url, load, chance = new_database(), Load(), random.Random(sync)
-    settings = SidecarSettings(journal=str(tmp_path / "journal"), sync=sync)
-    start = SidecarStart("127.0.0.1", 0, upstream.url, "acme", "", "sidecar", settings)
     for how in range(ROUNDS):
-        with RunningSidecar(tmp_path, upstream.url, url, start=start) as sidecar:
+        with RunningSidecar(tmp_path, upstream.url, url, sync=sync) as sidecar:
             threads = load.begin(sidecar.port)
             load.wait_for(chance.randint(50, 250))
             kill(sidecar, how)
             for thread in threads:
                 thread.join(30)
-    with RunningSidecar(tmp_path, upstream.url, url, start=start) as sidecar:
+    with RunningSidecar(tmp_path, upstream.url, url, sync=sync) as sidecar:
         stored = [each.tags["number"] for each in sidecar.settled_events()]
     assert len(stored) == len(set(stored)), "nothing is stored twice"
     assert load.answered - set(stored) == set(), "nothing that was answered is lost"

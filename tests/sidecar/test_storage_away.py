@@ -100,7 +100,7 @@ def postgres(postgres_databases):
 
 def test_a_server_that_is_away_at_the_start_and_goes_away_again_costs_nothing(start_sidecar, upstream, postgres):
     url, relay, through = postgres
-    sidecar = start_sidecar(upstream.url, url=through)
+    sidecar = start_sidecar(upstream.url, "--account", "acme", url=through)
     assert "warning: " in sidecar.text
     assert "events wait in the journal" in sidecar.text
     assert ask(sidecar, 2) == [200] * 2

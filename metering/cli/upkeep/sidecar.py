@@ -47,8 +47,7 @@ def sidecar(
     clients. Bodies are passed on unchanged; prompts, answers and tokens are never stored. X-Metering-Project,
     X-Metering-User and X-Metering-Tags (`team=search,env=prod`) label a request and are not passed on.
 
-    Requests that a budget with the action `block` has no room for are refused with 402; not with --service, which does not
-    tell what budgets have left.
+    Requests that a budget with the action `block` has no room for are refused with 402. With --service, budgets do not block.
 
     Events are written to a journal before the end of the answer is sent, so nothing is lost while the database is away. Exit
     code 1: the address cannot be used.

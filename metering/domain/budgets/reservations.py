@@ -151,7 +151,7 @@ class ReservationLedger:
     def settle(
         self, reservation: Reservation, amount_nano: int, sequence: int | None, request: CountedRequest | None = None
     ) -> None:
-        """Replace a reservation with a charge. ``request`` is what the request turned out to be; default: what was expected.
+        """Replace a reservation with a charge. ``request`` is as the event states it; default: as it was expected.
 
         ``sequence`` is the event's position in the journal; positions never fall. None: it is in no journal.
         """

@@ -1,6 +1,6 @@
 """Ships a journal to the database: ``python -m metering.sidecar.shipping START [FD]``, with a SidecarStart as JSON.
 
-FD is an open connection to the sidecar, which is told of budgets over it.
+FD is an open connection to the sidecar, over which budgets are published to it.
 """
 
 import logging

@@ -1,4 +1,4 @@
-"""Tell the proxy of the budgets that block, and of rates. A thread of its own, so that storing a large batch delays neither.
+"""Publish the budgets that block to the proxy, and answer for rates. A separate thread, so that large batches delay neither.
 
 Nothing is published before the proxy has announced the accounts that it has seen: a view without them would open the gate. Then
 a view of the budgets is published about once a second, when an account is announced, and soon after events were stored; less

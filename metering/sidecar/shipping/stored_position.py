@@ -10,8 +10,8 @@ _WAIT_SECONDS = 5.0
 class StoredPosition:
     """Everything up to it is stored, and nothing after it. Used by the thread that stores and by one that reads.
 
-    ``announced`` is the position of the writer of the journal, as it last told: what it had written by then is found by those
-    who look through the whole journal afterward.
+    ``announced`` is the position that the writer of the journal last announced: what it had written by then is found by looking
+    through the whole journal afterward.
     """
 
     def __init__(self) -> None:

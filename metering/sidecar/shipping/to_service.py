@@ -10,7 +10,7 @@ from metering.sidecar.shipping.stored_position import StoredPosition
 
 
 def _service(start: SidecarStart, finishing: threading.Event, stored: StoredPosition) -> ServiceStore:
-    del stored  # nobody asks
+    del stored  # no budgets are published
     del finishing  # nothing is waited for: a service that is away is found when events are sent
     return ServiceStore(start.service, os.environ.get("METERING_SIDECAR_SERVICE_KEY", ""))
 

@@ -1,4 +1,4 @@
-"""A gateway is told what blocking budgets cover and have spent, exactly as of a position of its journal."""
+"""A view has what blocking budgets cover and have spent, exactly as of a position of a gateway's journal."""
 
 from contextlib import contextmanager
 from typing import Any
@@ -51,7 +51,7 @@ def test_without_a_budget_that_blocks_nothing_else_is_read(meter):
     assert (view.has_blocking, view.accounts, view.budgets, view.as_of) == (False, {}, [], 17)
 
 
-def test_a_blocking_budget_is_told_with_its_limit_and_what_its_scope_has_spent(meter):
+def test_a_view_has_the_limit_of_a_blocking_budget_and_what_its_scope_has_spent(meter):
     meter.configure(declared_tags=["team"])
     everything = block(meter, name="all")
     search = block(meter, amount_nano=USD, block_percent=50, scope={"project": ("search",)})
@@ -112,7 +112,7 @@ def test_the_period_is_the_current_one_by_the_clock(meter):
     assert (view.spent_nano, view.start) == (0, meter.now)
 
 
-def test_credits_that_are_left_are_told_as_spend_below_zero(meter):
+def test_credits_that_are_left_are_spend_below_zero(meter):
     budget = block(meter, amount_nano=USD, basis=BudgetBasis.AFTER_CREDITS)
     reader = Reader(meter)
     meter.grant(50 * CENT, granted_at=instant("2026-11-01T00:00:00Z"))

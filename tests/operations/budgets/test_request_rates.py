@@ -36,7 +36,7 @@ def test_without_a_provider_it_is_that_of_every_partner_that_the_router_has(bare
     assert asked(meter, provider="unknown", is_routed=False) == []
 
 
-def test_all_context_tiers_are_told(bare_meter):
+def test_all_context_tiers_are_returned(bare_meter):
     bare_meter.record_prices(price_table(rate(1_000), rate(2_000, context_from=200_000)))
     assert asked(bare_meter) == [("together", 200_000, 2_000), ("together", 0, 1_000)]
 
@@ -56,7 +56,7 @@ def test_the_route_of_an_account_decides_where_the_request_is_not_routed(bare_me
     assert asked(meter) == []
 
 
-def test_a_new_price_is_told_at_once(meter):
+def test_a_new_price_is_returned_at_once(meter):
     assert asked(meter) == [("together", 0, 1_000_000)]
     meter.record_prices(price_table(rate(900), effective_from=FROM_2020 + 1))
     assert asked(meter) == [("together", 0, 900)]
