@@ -8,7 +8,7 @@ import asyncio
 
 import httptools
 
-from metering.sidecar.exchange import Exchange
+from metering.sidecar.exchange import PassedExchange
 from metering.sidecar.heads import BadHeadError, Headers, HeadReader, RequestHead
 from metering.sidecar.own_pages import OWN_PREFIX, own_page
 from metering.sidecar.passing import Passing
@@ -28,7 +28,7 @@ class ClientConnection(asyncio.Protocol):
         self._clients = clients
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._exchange: Exchange | None = None
+        self._exchange: PassedExchange | None = None
         self._is_closing = False
         self._is_discarding = False
         self._has_ended = False
@@ -98,7 +98,7 @@ class ClientConnection(asyncio.Protocol):
         self._is_head_read = True
         self._is_own = False
         self.deadline = 0.0
-        self._exchange = exchange = Exchange(self._passing, self, head)
+        self._exchange = exchange = PassedExchange(self._passing, self, head)
         self._passing.exchanges.add(exchange)
         exchange.body_piece(body)
         exchange.request_complete()
@@ -249,7 +249,7 @@ class ClientConnection(asyncio.Protocol):
             self._is_own = True
             return
         self._is_own = False
-        self._exchange = Exchange(self._passing, self, head)
+        self._exchange = PassedExchange(self._passing, self, head)
         self._passing.exchanges.add(self._exchange)
         if head.expects_continue:
             self.write(_CONTINUE)

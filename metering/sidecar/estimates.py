@@ -8,7 +8,7 @@ code. No text has more tokens than bytes, so the true number is at most four tim
 
 import re
 
-from metering.sidecar.request_facts import RequestFacts
+from metering.sidecar.request_facts import BodyFacts
 from pricing.quantities import MAX_QUANTITY, Quantities
 
 BYTES_PER_TOKEN = 4
@@ -44,7 +44,7 @@ def embedded_data(body: bytes) -> tuple[int, int]:
     return size, number
 
 
-def prompt_tokens(facts: RequestFacts, embedded: tuple[int, int] = (0, 0)) -> int:
+def prompt_tokens(facts: BodyFacts, embedded: tuple[int, int] = (0, 0)) -> int:
     """Return the estimated number of tokens of a prompt."""
     size, number = embedded
     return tokens_in(max(0, facts.prompt_bytes - size)) + number * IMAGE_TOKENS

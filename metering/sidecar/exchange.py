@@ -21,7 +21,7 @@ _REFUSED_USAGE = (400, 422)
 _CLIENT_LEFT = 499
 
 
-class Exchange:
+class PassedExchange:
     """One request and its answer."""
 
     def __init__(self, passing: Passing, client: ClientPort, head: RequestHead) -> None:

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from metering.sidecar.callers import Caller
 from metering.sidecar.heads import AnswerHead
-from metering.sidecar.request_facts import RequestFacts
+from metering.sidecar.request_facts import BodyFacts
 
 
 class Exchanged(Struct):
@@ -20,7 +20,7 @@ class Exchanged(Struct):
     started: int
     latency_ms: int
     path: str
-    facts: RequestFacts
+    facts: BodyFacts
     caller: Caller
     status: int
     answer: AnswerHead | None

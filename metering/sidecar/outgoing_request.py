@@ -10,7 +10,7 @@ from metering.sidecar.callers import SESSION, Caller
 from metering.sidecar.estimates import embedded_data, prompt_tokens
 from metering.sidecar.heads import RequestHead, upstream_head
 from metering.sidecar.proxy import EnteringRequest
-from metering.sidecar.request_facts import RequestFacts, facts_of, facts_of_part, with_usage_asked_for
+from metering.sidecar.request_facts import BodyFacts, facts_of, facts_of_part, with_usage_asked_for
 from metering.sidecar.wires import Wire
 
 _READ_OF_LONG_BODY = 64 * 1024
@@ -31,7 +31,7 @@ class OutgoingRequest:
         self._start = b""
         self._is_searched = False
         self.is_streamed = not self._may_be_held()
-        self.facts = RequestFacts()
+        self.facts = BodyFacts()
         self.input_tokens = 0
 
     @property

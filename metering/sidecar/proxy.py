@@ -17,7 +17,7 @@ from metering.sidecar.journal import JournalWriter, SyncPolicy
 from metering.sidecar.metered_events import EventMaker
 from metering.sidecar.proxy_metrics import ProxyMetrics
 from metering.sidecar.refusals import Refusal
-from metering.sidecar.request_facts import RequestFacts
+from metering.sidecar.request_facts import BodyFacts
 
 _encode = msgspec.msgpack.Encoder().encode
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class EnteringRequest(Struct, frozen=True):
     caller: Caller
     path: str
     provider: str
-    facts: RequestFacts
+    facts: BodyFacts
     input_tokens: int
     body_bytes: int
     unread_bytes: int

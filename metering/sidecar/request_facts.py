@@ -18,7 +18,7 @@ _OPTIONS = re.compile(rb'"stream_options"\s*:\s*')
 _SEARCHED_BYTES = 64 * 1024
 
 
-class RequestFacts(Struct, frozen=True):
+class BodyFacts(Struct, frozen=True):
     """What is known about a request before it is answered.
 
     ``states_stream_options``: it says whether its stream has usage. ``stream_options`` are all of its options, as written.
@@ -55,7 +55,7 @@ class _Body(Struct):
 _decode = msgspec.json.Decoder(_Body).decode
 
 
-def facts_of(body: bytes, *, speaks: bool = False) -> RequestFacts:
+def facts_of(body: bytes, *, speaks: bool = False) -> BodyFacts:
     """Read the body of a request. A body that is not JSON, or not as expected, states what can be found in it, or nothing."""
     try:
         read = _decode(body)
@@ -63,7 +63,7 @@ def facts_of(body: bytes, *, speaks: bool = False) -> RequestFacts:
         return _unusual_facts(body)
     options = bytes(read.stream_options)
     limits = [each for each in (read.max_tokens, read.max_completion_tokens, read.max_output_tokens) if each is not None]
-    return RequestFacts(
+    return BodyFacts(
         model=read.model or "",
         is_stream=bool(read.stream),
         states_stream_options=_states_usage(options),
@@ -75,18 +75,18 @@ def facts_of(body: bytes, *, speaks: bool = False) -> RequestFacts:
     )
 
 
-def facts_of_part(start: bytes) -> RequestFacts:
+def facts_of_part(start: bytes) -> BodyFacts:
     """Read what can be found in the start of a body that is not kept whole: a form with a file, or a very long prompt."""
     found = _MULTIPART_MODEL.search(start, 0, _SEARCHED_BYTES) or _ANY_MODEL.search(start, 0, _SEARCHED_BYTES)
-    return RequestFacts(model=found.group(1).decode("utf-8", "replace") if found else "")
+    return BodyFacts(model=found.group(1).decode("utf-8", "replace") if found else "")
 
 
-def _unusual_facts(body: bytes) -> RequestFacts:
+def _unusual_facts(body: bytes) -> BodyFacts:
     decoded: Any = nested_json(body) if body[:1] == b"{" else None
     if not isinstance(decoded, dict):
         return facts_of_part(body)
     model, limit = decoded.get("model"), decoded.get("max_tokens")
-    return RequestFacts(
+    return BodyFacts(
         model=model if isinstance(model, str) else "",
         is_stream=decoded.get("stream") is True,
         states_stream_options="stream_options" in decoded,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from metering.sidecar.estimates import embedded_data, estimated, prompt_tokens, tokens_in
-from metering.sidecar.request_facts import RequestFacts, facts_of
+from metering.sidecar.request_facts import BodyFacts, facts_of
 from pricing.quantities import MAX_QUANTITY, Quantities
 
 
@@ -47,5 +47,5 @@ def test_an_image_of_the_messages_api_is_found_too():
 def test_no_text_has_more_than_four_times_the_tokens_of_its_estimate(text, other):
     """A token is at least one byte."""
     body = json.dumps({"messages": text}, ensure_ascii=False).encode("utf-8", "surrogatepass")
-    assert prompt_tokens(RequestFacts(prompt_bytes=len(body))) * 4 >= len(body)
+    assert prompt_tokens(BodyFacts(prompt_bytes=len(body))) * 4 >= len(body)
     assert embedded_data(json.dumps({"messages": "plain " * 10, "n": other}).encode()) == (0, 0)

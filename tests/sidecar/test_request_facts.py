@@ -6,13 +6,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from metering.sidecar.request_facts import RequestFacts, facts_of, facts_of_part, with_usage_asked_for
+from metering.sidecar.request_facts import BodyFacts, facts_of, facts_of_part, with_usage_asked_for
 
 
 def test_the_prompt_is_measured_as_it_stands_in_the_request():
     messages = '[{"role": "user", "content": "Hi"}]'
     body = f'{{"model": "m", "messages": {messages}, "tools": [1], "temperature": 0.1, "n": 3, "max_tokens": 50}}'.encode()
-    assert facts_of(body) == RequestFacts(model="m", prompt_bytes=len(messages) + 3, max_output_tokens=50, choices=3)
+    assert facts_of(body) == BodyFacts(model="m", prompt_bytes=len(messages) + 3, max_output_tokens=50, choices=3)
 
 
 def test_the_largest_limit_of_the_output_counts():

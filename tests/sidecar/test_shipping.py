@@ -14,7 +14,7 @@ from metering.operations.service.settings import read_settings
 from metering.sidecar.journal import JournalWriter, segments, without_writer
 from metering.sidecar.shipping import ship as ship_module
 from metering.sidecar.shipping.database_store import DatabaseStore
-from metering.sidecar.shipping.ship import RefusedError, Shipper, StoreError
+from metering.sidecar.shipping.ship import Shipper, StoreError, UnstorableError
 from pricing.quantities import Quantities
 from support.builders import NOW
 from support.running_sidecar import stored_events
@@ -169,7 +169,7 @@ def test_a_shipper_that_is_told_to_finish_gives_up_at_the_first_failure(writer, 
 def test_an_event_that_can_never_be_stored_is_found_and_set_aside(writer, folder, caplog):
     write(writer, *(event(f"e{number}") for number in range(8)))
     writer.close()
-    store = Memory(lambda events: RefusedError("bad e5") if "e5" in {each.id for each in events} else None)
+    store = Memory(lambda events: UnstorableError("bad e5") if "e5" in {each.id for each in events} else None)
     finish(folder, store)
     assert sorted(store.stored) == ["e0", "e1", "e2", "e3", "e4", "e6", "e7"]
     # 8 -> 4 + 4 -> 2 + 2 -> 1 + 1: seven calls.

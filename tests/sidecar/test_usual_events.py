@@ -9,7 +9,7 @@ from metering.sidecar.callers import Caller
 from metering.sidecar.exchanged import Exchanged
 from metering.sidecar.heads import AnswerHead
 from metering.sidecar.metered_events import EventMaker
-from metering.sidecar.request_facts import RequestFacts
+from metering.sidecar.request_facts import BodyFacts
 from pricing.quantities import Quantities
 
 MODEL = "meta-llama/Llama-3.3-70B-Instruct"
@@ -58,7 +58,7 @@ def exchanged(statements, headers=(), **fields):
     answer = AnswerHead(200, b"OK", list(headers), False, None)
     values = {
         "id": "sc-1", "started": 1_796_083_200_000_000, "latency_ms": 12, "path": "/v1/chat/completions",
-        "facts": RequestFacts(model=MODEL), "caller": CALLER, "status": 200, "answer": answer, "statements": statements,
+        "facts": BodyFacts(model=MODEL), "caller": CALLER, "status": 200, "answer": answer, "statements": statements,
         "input_tokens": 9, "text_bytes": 80, "chunks": 0, "first_byte_ms": 5,
     }  # fmt: skip
     return Exchanged(**{**values, **fields})

@@ -7,7 +7,7 @@ from metering.domain.budgets.periods import Window
 from metering.domain.instants import first_day
 from metering.sidecar.callers import Caller
 from metering.sidecar.proxy import EnteringRequest
-from metering.sidecar.request_facts import RequestFacts
+from metering.sidecar.request_facts import BodyFacts
 from support.builders import NOON
 
 ACME = 7
@@ -49,7 +49,7 @@ def entering(**overrides: Any) -> EnteringRequest:
         "caller": Caller(**caller),
         "path": "/v1/chat/completions",
         "provider": "together",
-        "facts": RequestFacts(**facts),
+        "facts": BodyFacts(**facts),
         "input_tokens": 100,
         "body_bytes": 0,
         "unread_bytes": 0,

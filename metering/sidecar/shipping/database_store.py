@@ -12,7 +12,7 @@ from metering.domain.usage.identity import fingerprint_of
 from metering.operations.budgets.evaluate_budgets import BudgetEvaluator
 from metering.operations.service.open_service import Service
 from metering.operations.usage.ingest import Origin
-from metering.sidecar.shipping.ship import RefusedError, StoreError
+from metering.sidecar.shipping.ship import StoreError, UnstorableError
 
 _log = logging.getLogger(__name__)
 
@@ -28,20 +28,20 @@ class DatabaseStore:
         self._is_evaluated = True
 
     def store(self, events: Sequence[UsageEvent]) -> None:
-        """Store events in one transaction. Raises StoreError, RefusedError."""
+        """Store events in one transaction. Raises StoreError, UnstorableError."""
         decoded = [DecodedEvent(event, fingerprint_of(event), Position(0, 0, 0)) for event in events]
         batch = self._builder.batch_of(DecodedBlock(decoded, [], {}))
         try:
             self._service.ingester.ingest(batch, Origin(source=self._source))
         except (IntegrityError, DataError) as error:
-            raise RefusedError(_first_line(error)) from error
+            raise UnstorableError(_first_line(error)) from error
         except (
             SQLAlchemyError,
             OSError,
         ) as error:  # such as a missing permission or a server that only reads: it can be mended
             raise StoreError(_first_line(error)) from error
         except DomainError as error:
-            raise RefusedError(str(error)) from error
+            raise UnstorableError(str(error)) from error
         self._is_evaluated = False
 
     def idle(self) -> None:

@@ -8,7 +8,7 @@ import msgspec
 
 from metering.domain.instants import format_instant
 from metering.domain.usage.events import UNKNOWN, UsageEvent
-from metering.sidecar.shipping.ship import RefusedError, StoreError
+from metering.sidecar.shipping.ship import StoreError, UnstorableError
 
 _TIMEOUT_SECONDS = 30.0
 _TRY_AGAIN = (401, 403, 404, 408, 425, 429)
@@ -23,7 +23,7 @@ class ServiceStore:
         self._batch_events = batch_events
 
     def store(self, events: Sequence[UsageEvent]) -> None:
-        """Send events. Raises StoreError, RefusedError."""
+        """Send events. Raises StoreError, UnstorableError."""
         for first in range(0, len(events), self._batch_events):
             self._send([native_record(event) for event in events[first : first + self._batch_events]])
 
@@ -38,13 +38,15 @@ class ServiceStore:
         if response.is_success:
             rejected = response.json().get("rejected", 0)
             if rejected and len(records) > 1:
-                raise RefusedError(f"{rejected} of {len(records)} events were rejected")  # sent one by one, they are told apart
+                raise UnstorableError(
+                    f"{rejected} of {len(records)} events were rejected"
+                )  # sent one by one, they are told apart
             if rejected:
-                raise RefusedError(_reason(response))
+                raise UnstorableError(_reason(response))
             return
         if response.status_code >= 500 or response.status_code in _TRY_AGAIN:
             raise StoreError(f"{self._client.base_url}: {response.status_code} {_reason(response)}")
-        raise RefusedError(_reason(response))
+        raise UnstorableError(_reason(response))
 
 
 def native_record(event: UsageEvent) -> dict[str, Any]:

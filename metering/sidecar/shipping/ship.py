@@ -32,7 +32,7 @@ class StoreError(Exception):
     """Nothing was stored now; it may be possible later. The message says why."""
 
 
-class RefusedError(Exception):
+class UnstorableError(Exception):
     """The events can never be stored as they are. The message says why."""
 
 
@@ -40,7 +40,7 @@ class Store(Protocol):
     """Where events go."""
 
     def store(self, events: Sequence[UsageEvent]) -> None:
-        """Store events, each once. Raises StoreError, RefusedError."""
+        """Store events, each once. Raises StoreError, UnstorableError."""
 
     def idle(self) -> None:
         """Nothing is waiting."""
@@ -155,7 +155,7 @@ class Shipper:
             return
         try:
             self._store.store(events)
-        except RefusedError as error:
+        except UnstorableError as error:
             if len(events) == 1:
                 self._set_aside(msgspec.json.encode(events[0]).decode(), str(error))
                 return
