@@ -113,13 +113,19 @@ class StreamEvents:
 
     def _count(self, whole: bytes) -> None:
         """Count the events that carry text: those without a name, and deltas."""
-        for each in (whole,) if whole.count(b"\n\n") == 1 else _END.split(whole):
+        if whole.startswith(b"data: {") and whole.endswith(b"\n\n") and whole.count(b"\n\n") == 1:  # as nearly always
+            self._count_text(len(whole) - 2)
+            return
+        for each in _END.split(whole):
             event = each.strip(b"\r\n")
-            size = len(event)
-            if size > _NO_TEXT_BYTES and (event.startswith(b"data: {") or (event.startswith(b"event") and b"delta" in event)):
-                self._events += 1
-                self._bytes += size
-                self._smallest = min(self._smallest, size)
+            if event.startswith(b"data: {") or (event.startswith(b"event") and b"delta" in event):
+                self._count_text(len(event))
+
+    def _count_text(self, size: int) -> None:
+        if size > _NO_TEXT_BYTES:
+            self._events += 1
+            self._bytes += size
+            self._smallest = min(self._smallest, size)
 
     def _read(self, whole: bytes, piece: bytes) -> bytes:
         kept: list[bytes] = []
