@@ -11,12 +11,13 @@ from mock_upstream import MODEL
 from msgspec import Struct
 
 _LENGTH = re.compile(rb"content-length: *([0-9]+)", re.IGNORECASE)
+TOKEN = "sk-0f6b2d91c7e84a35b1d2c3e4f5a60718293a4b5c6d7e8f90"
 _SDK_HEADERS = (
     "accept: application/json\r\naccept-encoding: gzip, deflate\r\nconnection: keep-alive\r\ncontent-type: application/json\r\n"
     "user-agent: OpenAI/Python 2.8.0\r\nx-stainless-lang: python\r\nx-stainless-package-version: 2.8.0\r\n"
     "x-stainless-os: Linux\r\nx-stainless-arch: x64\r\nx-stainless-runtime: CPython\r\nx-stainless-runtime-version: 3.11.7\r\n"
     "x-stainless-async: false\r\nx-stainless-retry-count: 0\r\nx-stainless-read-timeout: 600\r\n"
-    "authorization: Bearer hf_abcdefghijklmnopqrstuvwxyz012345\r\nx-metering-project: search\r\n"
+    f"authorization: Bearer {TOKEN}\r\nx-metering-project: search\r\n"
 )
 
 

@@ -15,6 +15,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from http_load import TOKEN
 from mock_upstream import MODEL
 from processes import children, free_port, tree, wait_until_listening
 
@@ -23,6 +24,7 @@ _NULL = subprocess.DEVNULL
 
 _NGINX = """
 worker_processes 1;
+worker_rlimit_nofile 8192;
 error_log {folder}/error.log;
 pid {folder}/nginx.pid;
 events {{ worker_connections 4096; }}
@@ -44,7 +46,7 @@ _LITELLM = """
 model_list:
   - model_name: "{model}"
     litellm_params: {{model: "openai/{model}", api_base: "http://127.0.0.1:{upstream}/v1", api_key: "none"}}
-litellm_settings: {{telemetry: false, num_retries: 0}}
+litellm_settings: {{telemetry: false, num_retries: 0, disable_hf_tokenizer_download: true}}
 """
 
 
@@ -158,7 +160,14 @@ def litellm(folder: Path, program: Path, upstreams: Upstreams) -> Proxy:
     configuration.write_text(_LITELLM.format(model=MODEL, upstream=upstreams.port))
     port = free_port()
     arguments = ["--config", str(configuration), "--host", "127.0.0.1", "--port", str(port), "--num_workers", "1"]
-    environment = {**os.environ, "LITELLM_LOCAL_MODEL_COST_MAP": "True", "LITELLM_LOG": "ERROR", "NO_PROXY": "127.0.0.1"}
+    environment = {
+        **os.environ,
+        "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        "LITELLM_LOG": "ERROR",
+        "HF_HUB_OFFLINE": "1",
+        "LITELLM_MASTER_KEY": TOKEN,
+        "NO_PROXY": "127.0.0.1",
+    }
     process = subprocess.Popen([str(program), *arguments], env=environment, cwd=folder, stdout=_NULL, stderr=_NULL)
     wait_until_listening(port, _lives(process), 180)
     return Proxy("LiteLLM", port, process)

@@ -67,6 +67,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("var"))
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=8000)
+    parser.add_argument("--events", type=int, default=EVENTS, help="size of the sample traffic (default %(default)s)")
     parser.add_argument("--sidecar-port", type=int, default=8787)
     parser.add_argument("--upstream", default="https://router.huggingface.co", help="where the sidecar passes requests on to")
     parser.add_argument("--no-serve", action="store_true", help="stop before the server starts")
@@ -77,7 +78,7 @@ def main() -> None:
     month = previous_month(datetime.now(UTC).date())
     log = arguments.data / f"requests-{month}.ndjson"
     if not log.exists():
-        generator = [sys.executable, str(HERE / "sample_traffic.py"), "--month", month, "--events", str(EVENTS)]
+        generator = [sys.executable, str(HERE / "sample_traffic.py"), "--month", month, "--events", str(arguments.events)]
         subprocess.run([*generator, "--output", str(log)], check=True)
     metering("db", "upgrade")
     metering("ingest", str(log), "--account", ACCOUNT, "--plan", "pro")

@@ -1,7 +1,8 @@
 """``usage-by-inference-session``: what Hugging Face charged per request header ``X-HF-Session-id``, in cents.
 
-``{"periods": [{"sessions": [{"id", "requestCount", "costCents"}]}]}``. A session is compared with the project of metered
-usage: an application that sends one session ID per project gets Hugging Face's charges per project.
+``{"periods": [{"sessions": [{"id", "requestCount", "costCents"}]}]}``. A session is compared with the declared tag
+``session`` of metered usage, else with its project: an application that sends one session ID per project, as the sidecar
+does with ``--session-per project``, gets Hugging Face's charges per project.
 """
 
 from collections.abc import Iterator, Sequence

@@ -9,10 +9,11 @@ import asyncio
 import httptools
 
 from metering.sidecar.exchange import Exchange
-from metering.sidecar.heads import BadHeadError, Headers, HeadReader
+from metering.sidecar.heads import BadHeadError, Headers, HeadReader, RequestHead
 from metering.sidecar.own_pages import OWN_PREFIX, own_page
 from metering.sidecar.passing import Passing
 from metering.sidecar.refusals import Refusal, refusal_response
+from metering.sidecar.repeated_requests import RepeatedRequests
 from metering.sidecar.wires import ErrorShape
 
 _LINGER_SECONDS = 2.0
@@ -36,6 +37,7 @@ class ClientConnection(asyncio.Protocol):
         self.deadline = 0.0
         self._parser = httptools.HttpRequestParser(self)
         self._heads = HeadReader(passing.limits.max_target_bytes)
+        self._repeated = RepeatedRequests()
         self._begin()
 
     def _begin(self) -> None:
@@ -64,6 +66,12 @@ class ClientConnection(asyncio.Protocol):
         """Read a part of a request."""
         if self._is_closing:
             return
+        begins = not self._head_bytes
+        if begins:
+            repeated = self._repeated.match(data)
+            if repeated is not None:
+                self._take_whole(*repeated)
+                return
         if not self._is_head_read:
             self._head_bytes += len(data)
         try:
@@ -81,6 +89,19 @@ class ClientConnection(asyncio.Protocol):
         limit = self._passing.limits.max_head_bytes
         if not self._is_head_read and self._head_bytes > limit:
             self._refuse(Refusal(431, "head_too_large", _too_large(limit)))
+        elif begins and self._exchange is not None:
+            self._repeated.remember(data, self._exchange.head)
+
+    def _take_whole(self, head: RequestHead, body: bytes) -> None:
+        """Begin the exchange of a request that has arrived whole. The parser stays between two requests."""
+        self._head_bytes = len(body)
+        self._is_head_read = True
+        self._is_own = False
+        self.deadline = 0.0
+        self._exchange = exchange = Exchange(self._passing, self, head)
+        self._passing.exchanges.add(exchange)
+        exchange.body_piece(body)
+        exchange.request_complete()
 
     def eof_received(self) -> bool:
         """The client sends no more. Stay open for the answer of a request that is complete."""

@@ -70,6 +70,9 @@ class StreamEvents:
 
     def feed(self, piece: bytes) -> bytes:
         """Read the next piece; return what is passed on to the client."""
+        if _is_one_event(piece) and not (self._open or self._is_first or _STATES_SOMETHING.search(piece)):
+            self._add_text(len(piece) - 2)
+            return piece
         if self._open:
             joint = self._open_end + piece
             end = _last_end(joint)
@@ -113,19 +116,16 @@ class StreamEvents:
 
     def _count(self, whole: bytes) -> None:
         """Count the events that carry text: those without a name, and deltas."""
-        if whole.startswith(b"data: {") and whole.endswith(b"\n\n") and whole.count(b"\n\n") == 1:  # as nearly always
-            self._count_text(len(whole) - 2)
-            return
-        for each in _END.split(whole):
+        for each in (whole,) if whole.count(b"\n\n") == 1 else _END.split(whole):
             event = each.strip(b"\r\n")
-            if event.startswith(b"data: {") or (event.startswith(b"event") and b"delta" in event):
-                self._count_text(len(event))
+            size = len(event)
+            if size > _NO_TEXT_BYTES and (event.startswith(b"data: {") or (event.startswith(b"event") and b"delta" in event)):
+                self._add_text(size)
 
-    def _count_text(self, size: int) -> None:
-        if size > _NO_TEXT_BYTES:
-            self._events += 1
-            self._bytes += size
-            self._smallest = min(self._smallest, size)
+    def _add_text(self, size: int) -> None:
+        self._events += 1
+        self._bytes += size
+        self._smallest = min(self._smallest, size)
 
     def _read(self, whole: bytes, piece: bytes) -> bytes:
         kept: list[bytes] = []
@@ -156,6 +156,17 @@ class StreamEvents:
             self._is_first = False
             self._collected.add(chunk)
             self._has_final_usage = self._has_final_usage or chunk.get("type") != "message_start"
+
+
+def _is_one_event(piece: bytes) -> bool:
+    """Whether a piece is exactly one event of the usual kind, and may have text."""
+    return (
+        piece.endswith(b"}\n\n")
+        and piece.startswith(b"data: {")
+        and len(piece) > _NO_TEXT_BYTES + 2
+        and piece.find(b"\n\n", 0, -1) < 0
+        and b"\r" not in piece
+    )
 
 
 def _last_end(data: bytes) -> int:

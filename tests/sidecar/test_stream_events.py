@@ -136,3 +136,30 @@ def test_nothing_of_the_text_is_kept():
     _, body, *_ = read([sse({"id": "c", "choices": [{"delta": {"content": "secret"}}]}), FAILED], hides_usage=True)
     body.pop("error")
     assert "secret" not in json.dumps(body)
+
+
+@given(
+    events=st.lists(
+        st.sampled_from(
+            [
+                b'data: {"choices":[{"delta":{"content":"a word"}}]}\n\n',
+                b'data: {"choices":[{"delta":{"content":"w"}}]}\n\n',
+                b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n\n',
+                b'data: {"choices":[{"delta":{"content":"y"}}]}\r\n\r\n',
+                b'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}\n\n',
+                b'data: {"a":1}\n\n',
+                b'event: delta\ndata: {"text":"some words"}\n\n',
+                b": ping\n\n",
+                DONE,
+            ]
+        ),
+        max_size=8,
+    ),
+    hides_usage=st.booleans(),
+)
+def test_events_that_arrive_one_by_one_are_read_like_the_whole_stream(events, hides_usage):
+    one_by_one, at_once = StreamEvents(hides_usage=hides_usage), StreamEvents(hides_usage=hides_usage)
+    passed = b"".join(map(one_by_one.feed, events)) + one_by_one.finish()
+    assert passed == at_once.feed(b"".join(events)) + at_once.finish()
+    for name in ("body", "text_bytes", "events", "is_partial"):
+        assert getattr(one_by_one, name) == getattr(at_once, name)

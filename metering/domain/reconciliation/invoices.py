@@ -66,7 +66,8 @@ NO_QUANTITIES: Mapping[str, int] = MappingProxyType({})
 class InvoiceLine(Struct, frozen=True, gc=False, kw_only=True):
     """One line. Fields it does not state are empty or None. ``day`` is a day number (UTC), ``requests`` a count of requests.
 
-    ``session`` is Hugging Face's ``X-HF-Session-id``; it is compared with the project of metered usage.
+    ``session`` is Hugging Face's ``X-HF-Session-id``; it is compared with the declared tag ``session`` of metered usage, else
+    with its project.
     """
 
     position: int
