@@ -1,6 +1,6 @@
 """Usual chat completions become events without the reader of request logs. Each is the event that the reader makes."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from metering.domain.errors import RecordError
@@ -69,6 +69,7 @@ def read(exchange) -> UsageEvent:
     return EventMaker("sidecar", "router.huggingface.co").event_of(exchange)
 
 
+@settings(deadline=None)
 @given(statements=STATEMENTS, headers=HEADERS, is_stream=st.booleans(), path=st.sampled_from(["/v1", "/together/v1", "/x"]))
 def test_the_event_is_the_one_that_the_reader_makes(statements, headers, is_stream, path):
     maker = EventMaker("sidecar", "router.huggingface.co")
