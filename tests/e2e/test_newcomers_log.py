@@ -66,8 +66,8 @@ def test_a_log_of_what_the_client_returned_has_an_exact_cost_after_one_command(t
 @pytest.fixture
 def upstream():
     """An upstream that answers requests with what the router returned for each of USED."""
-    with UpstreamServer(lambda asked: json_answer(openai_line(len(upstream.received) - 1))) as upstream:
-        yield upstream
+    with UpstreamServer(lambda asked: json_answer(openai_line(len(server.received) - 1))) as server:
+        yield server
 
 
 MESSAGES: Any = [{"role": "user", "content": "Hello?"}]
