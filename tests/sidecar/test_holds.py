@@ -86,6 +86,7 @@ class Proxy:
         upstream = Upstream(UpstreamAddress("127.0.0.1", port, is_tls=False, authority=b"upstream"), None, 2.0)
         self.passing = Passing(upstream, meter, gate, ProxyLimits(**{"drain_seconds": 0.05} | limits))
         self.clients = set()
+        self.writers = []
 
     async def __aenter__(self):
         loop = asyncio.get_running_loop()
@@ -97,10 +98,17 @@ class Proxy:
     async def __aexit__(self, *_):
         self.ticking.cancel()
         self.server.close()
+        for exchange in list(self.passing.exchanges):
+            exchange.client_gone()
+            exchange.expire()
         for client in list(self.clients):
             client.abort()
         self.passing.upstream.close_idle(float("inf"))
+        await self.server.wait_closed()
+        for writer in self.writers:
+            writer.close()
         self.journal.close()
+        await asyncio.sleep(0.05)  # transports close in the next rounds of the loop
 
     async def _tick(self):
         loop = asyncio.get_running_loop()
@@ -122,6 +130,7 @@ class Proxy:
         path, body = WIRES[wire]
         head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {media_of(wire)}\r\ncontent-length: {len(body)}\r\n\r\n"
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writers.append(writer)
         whole = head.encode() + body
         writer.write(whole[: len(whole) - cut])
         await writer.drain()
