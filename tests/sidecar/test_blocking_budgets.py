@@ -131,11 +131,11 @@ class HttpAnswer(NamedTuple):
 
 
 def total_of(meter, account, answered):
-    """Wait until so many answered requests of an account are stored; return what they cost."""
+    """Wait until so many requests of an account with a price are stored; return what they cost."""
 
     def spend():
         rows = meter.spend(filters={"account": (account,)})
-        return rows if sum(row.events - row.failed_events for row in rows) >= answered else False
+        return rows if sum(row.events - row.failed_events - row.unpriced_events for row in rows) >= answered else False
 
     return sum(row.amount_nano for row in until(spend, f"not {answered} answered requests of {account}"))
 

@@ -19,7 +19,8 @@ from support.serving_process import until
 from support.upstream_server import json_answer
 
 CLIENTS = 4
-ROUNDS = 3
+# A few rounds in each run of the tests; KILL_ROUNDS=20 for more.
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
 
 
 class Load:

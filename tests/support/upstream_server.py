@@ -108,6 +108,7 @@ class UpstreamServer:
         self._started = threading.Event()
         self._loop = asyncio.new_event_loop()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._writers: set[asyncio.StreamWriter] = set()
         self._thread = threading.Thread(target=self._run, daemon=True)
 
     @property
@@ -162,13 +163,23 @@ class UpstreamServer:
         for task in self._tasks:
             task.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._tasks, return_exceptions=True))
+        self._loop.run_until_complete(self._abort_connections())
         self._loop.run_until_complete(self._loop.shutdown_default_executor())
         self._loop.close()
+
+    async def _abort_connections(self) -> None:
+        """Close what is open although its task has ended, such as an answer that no client reads."""
+        for writer in self._writers:
+            writer.transport.abort()
+        async with asyncio.timeout(PATIENCE):
+            # The errors are those of connections that were reset.
+            await asyncio.gather(*(each.wait_closed() for each in self._writers), return_exceptions=True)
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self._tasks.add(task)
+        self._writers.add(writer)
         with self._changed:
             self.connections += 1
             self.open_connections += 1
