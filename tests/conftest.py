@@ -6,7 +6,9 @@ Tests of folders in ON_BOTH run on SQLite and on PostgreSQL, unless they say tha
 
 import logging
 import shutil
+import socket
 from contextlib import ExitStack
+from ipaddress import ip_address
 from pathlib import Path
 
 import pytest
@@ -42,6 +44,24 @@ def pytest_collection_modifyitems(items):
 
 def _is_long(path: Path) -> bool:
     return path.parts[0] in LONG or path.stem.endswith(("survive_kill", "survives_kill"))
+
+
+@pytest.fixture(autouse=True, scope="session")
+def names_are_not_resolved():
+    """Resolve no name but that of this machine, as without a network: packages that tests use look some up by themselves."""
+    resolve = socket.getaddrinfo
+
+    def resolve_here(host, *rest, **options):
+        try:
+            ip_address(host or "127.0.0.1")
+        except ValueError:
+            if host not in ("localhost", b"localhost"):
+                raise socket.gaierror(socket.EAI_NONAME, "Name or service not known") from None
+        return resolve(host, *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", resolve_here)
+        yield
 
 
 @pytest.fixture(autouse=True)
