@@ -245,8 +245,8 @@ def _logged_usage(record: dict[str, Any], exchange: Exchange) -> object:
     extracted = metadata.get("usage_object") if isinstance(metadata, dict) else None
     if isinstance(extracted, dict) and extracted:
         return extracted
-    beside = {name: record[name] for name in _LOGGED_COUNTS if record.get(name) is not None}
-    return record.get("usage") or beside or exchange.response.get("usage")
+    logged = {name: record[name] for name in _LOGGED_COUNTS if record.get(name) is not None}
+    return record.get("usage") or logged or exchange.response.get("usage")
 
 
 def _without_event_name(raw: bytes) -> bytes:

@@ -206,8 +206,8 @@ def _status_around(record: dict[str, Any], response: dict[str, Any]) -> object:
     status = _status(response)
     if status is not None:
         return status
-    beside = _status(record)
-    return beside if isinstance(beside, int) and not isinstance(beside, bool) and 100 <= beside <= 599 else None
+    outer = _status(record)
+    return outer if isinstance(outer, int) and not isinstance(outer, bool) and 100 <= outer <= 599 else None
 
 
 def _status(part: dict[str, Any]) -> object:

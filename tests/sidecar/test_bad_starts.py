@@ -57,7 +57,7 @@ def test_a_journal_that_is_no_folder_is_refused(tmp_path):
     assert error.startswith("error[journal_unusable]: ")
 
 
-def test_a_port_that_is_taken_meanwhile_is_told(tmp_path):
+def test_a_port_that_is_taken_by_then_is_reported(tmp_path):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, error = start(tmp_path / "journal", port=port)

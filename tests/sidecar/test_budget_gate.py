@@ -334,7 +334,7 @@ async def test_rates_are_asked_for_once_and_again_when_they_are_old(monkeypatch,
 
 
 @in_loop
-async def test_a_new_process_is_told_all_names_and_where_the_journal_is(monkeypatch, caplog):
+async def test_a_new_process_receives_all_names_and_where_the_journal_is(monkeypatch, caplog):
     shipping = Shipping().connect()
     shipping.publish(blocking())
     shipping.gate.try_enter(entering(caller={"account": "globex"}))

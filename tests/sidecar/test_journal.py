@@ -253,7 +253,7 @@ def test_a_folder_that_cannot_be_used_is_an_error(tmp_path):
         JournalWriter(file / "journal", 10_000_000)
 
 
-def test_syncing_a_segment_that_ends_meanwhile_is_no_error(journal, monkeypatch):
+def test_syncing_a_segment_that_has_ended_is_no_error(journal, monkeypatch):
     journal.append(b"one")
 
     def ended(fd):

@@ -53,7 +53,7 @@ def test_requests_and_tokens_are_counted_by_provider_and_model(start_sidecar, up
     until(lambda: sidecar.metrics()["sidecar_shipping",] == 1)
 
 
-def test_a_connection_past_the_bound_is_told_to_come_back(start_sidecar, upstream):
+def test_a_connection_past_the_bound_is_asked_to_come_back(start_sidecar, upstream):
     sidecar = start_sidecar(upstream.url, max_clients="2")
     request = request_bytes(body={"model": MODEL, "messages": []})
     with RawClient(sidecar.port) as first, RawClient(sidecar.port) as second:

@@ -146,7 +146,7 @@ def test_the_target_arrives_as_it_was_written(raw, upstream):
     assert upstream.received[0].target == "/v1/models/a%2Fb/../c?x=%20&y=a+b&&z"
 
 
-def test_chunks_with_extensions_and_trailers_are_framed_anew(raw, upstream):
+def test_chunks_with_extensions_and_trailers_are_framed_again(raw, upstream):
     chunks = b'5;name="v"\r\n{"mod\r\n%x\r\n%b\r\n0\r\nX-Trailer: 1\r\n\r\n' % (len(BODY) - 5, BODY[5:])
     raw.send(post("host: a", "transfer-encoding: Chunked", body=chunks))
     assert raw.response().status == 200

@@ -156,7 +156,7 @@ def test_pauses_double_up_to_half_a_minute(writer, folder, no_pauses):
     assert len(segments(folder)) == 1
 
 
-def test_a_shipper_that_is_told_to_finish_gives_up_at_the_first_failure(writer, folder, no_pauses):
+def test_a_shipper_that_is_to_finish_gives_up_at_the_first_failure(writer, folder, no_pauses):
     write(writer, event("a"))
     writer.close()
     store = Memory(lambda events: StoreError("away"))

@@ -109,7 +109,7 @@ def test_a_process_that_stores_events_is_started_again(upstream, start_sidecar):
     assert "ended with -9; starting it again" in sidecar.text
 
 
-def test_a_sidecar_that_is_told_to_stop_finishes_what_is_under_way(upstream, start_sidecar):
+def test_a_sidecar_that_is_stopped_finishes_what_is_under_way(upstream, start_sidecar):
     """Requests under way are answered, new ones are not taken, and everything is stored before the process ends."""
     sidecar = start_sidecar(upstream.url)
     gate = threading.Event()

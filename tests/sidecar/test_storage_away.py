@@ -222,7 +222,7 @@ def test_a_full_journal_forwards_unmetered_or_refuses(start_sidecar, upstream, w
     until(lambda: "events are not being stored" in sidecar.text)
 
 
-def test_a_full_disk_is_told_and_passes(start_sidecar, upstream, tmp_path, new_database):
+def test_a_full_disk_is_reported_and_passes(start_sidecar, upstream, tmp_path, new_database):
     """A file that is not allowed to grow stands for a full disk: the write fails in the same place."""
     sidecar = start_sidecar(upstream.url, folder=tmp_path, sync="never")
     assert ask(sidecar) == [200]

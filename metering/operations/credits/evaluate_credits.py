@@ -61,8 +61,8 @@ def evaluate_credits(
         inputs = credit_inputs(connection, month_of(now), now)
         changed = [each for each, found in inputs.items() if found != seen.get(each) and each != UNASSIGNED_ID]
         raised = _raised_alerts(connection, period) if changed else _NOTHING_RAISED
-        told = [each for each in changed if any(_subject(each) in raised[type_] for type_ in raised)]
-        received = credits_received(connection, told, now) if told else {}
+        alerted = [each for each in changed if any(_subject(each) in raised[type_] for type_ in raised)]
+        received = credits_received(connection, alerted, now) if alerted else {}
         new: list[NewAlert] = []
         for account_id in changed:
             last = raised[CREDITS_EXHAUSTED].get(_subject(account_id))

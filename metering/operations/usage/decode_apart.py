@@ -137,7 +137,7 @@ _worker: _Worker | None = None
 
 def _start_worker(request: DecodeRequest) -> None:
     global _worker  # noqa: PLW0603 - a worker process decodes one input in its lifetime
-    end_with_parent()  # if the parent is killed, the worker would otherwise wait for blocks forever
+    end_with_parent()  # if the parent is killed, the worker would otherwise never end
     _worker = _Worker(request)
     gc.disable()  # for the reason given in pause_collector
 

@@ -47,18 +47,18 @@ class Store(Protocol):
 
 
 class Shipper:
-    """Ships one journal. ``is_told_to_finish`` returns whether to end once everything is stored.
+    """Ships one journal. ``is_to_finish`` returns whether to end once everything is stored.
 
     ``stored`` is kept up to date, for those who need to know what is stored.
     """
 
     def __init__(
-        self, folder: Path, store: Store, is_told_to_finish: Callable[[], bool], stored: StoredPosition | None = None
+        self, folder: Path, store: Store, is_to_finish: Callable[[], bool], stored: StoredPosition | None = None
     ) -> None:
         self._folder = folder
         self._store = store
         self._stored = stored or StoredPosition()
-        self._is_told_to_finish = is_told_to_finish
+        self._is_to_finish = is_to_finish
         self._open: dict[int, SegmentReader] = {}
         self._pause = 0.0
 
@@ -72,7 +72,7 @@ class Shipper:
 
     def _run(self) -> None:
         while True:
-            finishing = self._is_told_to_finish()  # asked before looking: what is written afterward is not missed
+            finishing = self._is_to_finish()  # asked before looking: what is written afterward is not missed
             announced = self._stored.announced
             try:
                 shipped = self._ship_last() if finishing else self._ship_all(segments(self._folder), is_written=True)
@@ -172,6 +172,6 @@ class Shipper:
         self._pause = min(max(2 * self._pause, _FIRST_PAUSE_SECONDS), _LONGEST_PAUSE_SECONDS)
         _log.warning("events cannot be stored now; trying again in %g s: %s", self._pause, error)
         waited = 0.0
-        while waited < self._pause and not self._is_told_to_finish():
+        while waited < self._pause and not self._is_to_finish():
             time.sleep(_IDLE_SECONDS)
             waited += _IDLE_SECONDS

@@ -146,7 +146,7 @@ def test_a_charge_that_no_journal_has_counts_until_the_period_ends():
     assert ledger.totals(1) == BudgetTotals(0, 0, 0)
 
 
-def test_a_request_that_is_not_enforced_is_counted_all_the_same():
+def test_a_request_that_is_not_enforced_counts_too():
     ledger = ledger_of(blocking(spent_nano=1_000))
     outcome = ledger.reserve(counted(), 300, **times(), enforce=False)
     assert isinstance(outcome, Reservation)
@@ -164,7 +164,7 @@ def test_a_budget_that_is_new_counts_what_is_in_flight_and_what_is_not_stored():
     assert ledger.totals(1) == ledger.totals(2) == BudgetTotals(60, 180, 0)
 
 
-def test_a_changed_scope_is_counted_anew_and_a_changed_limit_holds_at_once():
+def test_a_changed_scope_is_counted_again_and_a_changed_limit_holds_at_once():
     ledger = ledger_of(blocking())
     ledger.settle(reserved(ledger, 100, counted(project="search")), 60, 5)
     reserved(ledger, 200)
