@@ -12,7 +12,8 @@ import pytest
 from support.canned_answers import CHAT_QUANTITIES, canned
 from support.places import ROOT
 from support.running_sidecar import stored_events
-from support.serving_process import PATIENCE, free_port, until
+from support.serving_process import free_port, until
+from support.started_process import PATIENCE
 from support.upstream_server import UpstreamServer
 
 

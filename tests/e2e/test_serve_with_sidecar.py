@@ -12,7 +12,8 @@ from metering.storage.engine.database import open_database
 from support.builders import NOW
 from support.canned_answers import canned
 from support.running_sidecar import stored_events
-from support.serving_process import PATIENCE, Serving, free_port, until
+from support.serving_process import Serving, free_port, until
+from support.started_process import PATIENCE
 from support.upstream_server import UpstreamServer
 
 

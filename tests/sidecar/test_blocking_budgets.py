@@ -26,7 +26,8 @@ from support.canned_answers import NO_STREAM_OPTIONS, TOO_MANY
 from support.meter import PLANS, metered
 from support.priced_wires import COST_NANO, WIRES, expensive, media_of, prices, respond
 from support.running_sidecar import RunningSidecar
-from support.serving_process import PATIENCE, until
+from support.serving_process import until
+from support.started_process import PATIENCE
 from support.upstream_server import Answer, UpstreamServer
 
 LIMIT_NANO = 1_000_000

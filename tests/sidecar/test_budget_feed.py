@@ -37,7 +37,7 @@ from metering.storage.budgets.budgets import newest_revision_id
 from pricing.rates import Price
 from support.builders import INPUT_NANO, rate, usage_event
 from support.meter import PLANS
-from support.serving_process import PATIENCE
+from support.started_process import PATIENCE
 
 
 def test_messages_of_any_cut_arrive_whole_and_in_order():

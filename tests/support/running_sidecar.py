@@ -1,9 +1,7 @@
 """``metering sidecar`` as a separate process, and the events that it stored."""
 
-import contextlib
 import os
 import re
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -22,12 +20,13 @@ from metering.sidecar.journal import segments
 from metering.storage.engine.database import open_database
 from support.meter import ALL_TIME
 from support.places import ROOT
-from support.serving_process import PATIENCE, Samples, samples_of, until
+from support.serving_process import Samples, samples_of, until
+from support.started_process import PATIENCE, StartedProcess
 
 _LISTENING = re.compile(r"listening on http://127\.0\.0\.1:(\d+)")
 
 
-class RunningSidecar:
+class RunningSidecar(StartedProcess):
     """A sidecar on a free port, in a separate process group. ``url`` is the database; empty: there is none.
 
     ``environment`` has settings without their prefix ``METERING_SIDECAR_`` in lowercase, and others as they are. Without
@@ -123,23 +122,6 @@ class RunningSidecar:
     def journal_bytes(self) -> bytes:
         """Return what is in the journal's folder, without the salt and the lock."""
         return b"".join(each.path.read_bytes() for each in segments(self.journal))
-
-    def kill(self) -> None:
-        """End the process as a crash would. The process that stores events notices, and ends by itself."""
-        self.process.kill()
-        self.process.wait(PATIENCE)
-
-    def stop(self) -> int:
-        """Ask it to end; return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
-
-    def clear_away(self) -> None:
-        """Leave nothing of it behind, whatever a test did."""
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(PATIENCE)
 
 
 def stored_events(url: str, account: str = "acme", project: str | None = None) -> list[LoggedEvent]:

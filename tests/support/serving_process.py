@@ -1,7 +1,6 @@
 """``metering serve`` as a separate process, and its ``/metrics``."""
 
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -14,8 +13,8 @@ import httpx
 from prometheus_client.parser import text_string_to_metric_families
 
 from support.places import ROOT
+from support.started_process import PATIENCE, StartedProcess
 
-PATIENCE = 60
 T = TypeVar("T")
 Samples: TypeAlias = dict[tuple[Any, ...], float]
 
@@ -42,7 +41,7 @@ def samples_of(text: str) -> Samples:
     return {(each.name, *sorted(each.labels.items())): each.value for family in families for each in family.samples}
 
 
-class Serving:
+class Serving(StartedProcess):
     """A server on a free port, in a separate process group. ``program`` replaces ``metering``."""
 
     def __init__(
@@ -87,22 +86,3 @@ class Serving:
         """Return the processes that serve for it."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return [pid for pid in map(int, children) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-    def kill(self) -> None:
-        """End the process as a power cut would; its workers, if it has any, are not asked."""
-        self.process.kill()
-        self.process.wait(PATIENCE)
-
-    def stop(self) -> int:
-        """Ask it to end; return its exit code."""
-        if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(PATIENCE)
-
-    def clear_away(self) -> None:
-        """Leave nothing of it behind, whatever a test did."""
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            return
-        self.process.wait(PATIENCE)
