@@ -30,8 +30,7 @@ from support.serving_process import until
 from support.started_process import PATIENCE
 from support.upstream_server import Answer, UpstreamServer
 
-LIMIT_NANO = 1_000_000
-FITTING = 31
+LIMIT_NANO, FITTING = 1_000_000, 31
 SPENT_NANO = FITTING * COST_NANO
 BURST = 200
 
